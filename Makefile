@@ -1,0 +1,38 @@
+# Two commands from nothing: `make demo` and `make test`. They need Python 3.11 or newer, and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+MODEL ?=
+
+.PHONY: demo test check clean agreement
+demo: $(VENV)/.core
+	$(BIN)/hwsim demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -n 2 --dist loadfile
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest tests/kernels -p no:xdist
+	$(BIN)/coverage report
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+agreement: $(VENV)/.dev
+	$(BIN)/python scripts/agreement.py $(MODELS)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "hwsim needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[verify,dev]'
+	touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

@@ -1,0 +1,36 @@
+"""hwsim runs quantized neural networks in the exact integers of a named engine, and proves it.
+
+The names below are loaded on first use, so that `import hwsim` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hwsim.engines import engines as engines
+    from hwsim.errors import HwsimError as HwsimError
+    from hwsim.graph import Graph as Graph
+    from hwsim.importers import load as load
+    from hwsim.simulate import compile as compile
+    from hwsim.simulate import simulate as simulate
+    from hwsim.verify import verify as verify
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Graph": "hwsim.graph",
+    "HwsimError": "hwsim.errors",
+    "compile": "hwsim.simulate",
+    "engines": "hwsim.engines",
+    "load": "hwsim.importers",
+    "simulate": "hwsim.simulate",
+    "verify": "hwsim.verify",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,249 @@
+r"""hwsim's own file: a graph, bit for bit.
+
+Layout, all numbers little-endian, in the manner of safetensors (https://github.com/huggingface/safetensors):
+
+    8 bytes     magic, b"HWSIM\x00", the format's version (1), newline
+    8 bytes     length of the header, padded so that the arrays begin at a multiple of 64
+    header      JSON: everything but arrays; each array as [offset, size in bytes], counted from the end of the header
+    arrays      raw, each at a multiple of 64
+
+Nothing in it is executed, so that a file from a stranger is safe to read. The bytes of the file that a graph was
+imported from are not kept.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import GraphError, InputError, ModelFormatError
+from hwsim.graph._json import integers, option, records, text
+from hwsim.graph._stored import (
+    boundary,
+    check_dtype,
+    checked_affine,
+    checked_shape,
+    constant,
+    constant_bytes,
+    little_endian,
+)
+from hwsim.graph.formats import Affine
+from hwsim.graph.graph import DTYPES, Graph, Node, Tensor
+
+MAGIC = b"HWSIM\x00\x01\n"
+ALIGNMENT = 64
+START = len(MAGIC) + 8
+
+
+def save(graph: Graph, path: str | os.PathLike[str]) -> None:
+    """Write `graph` to `path`, whole or not at all.
+
+    Raises
+    ------
+    GraphError
+        If a constant is not of the shape or dtype that its tensor declares, or an option is of a type no file can hold.
+    ModelFormatError
+        If a dtype, scale or zero point is impossible.
+    InputError
+        If the file cannot be written.
+
+    """
+    target = Path(path)
+    chunks = _chunks(graph)
+    scratch = target.parent / f".{target.name}.{secrets.token_hex(4)}"
+    try:
+        with scratch.open("xb") as stream:
+            stream.writelines(chunks)
+        scratch.replace(target)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{str(target)!r}: cannot write it ({error}); choose a file in a folder you can write to"
+        ) from error
+    finally:
+        with suppress(OSError, ValueError):
+            scratch.unlink()
+
+
+def read(data: bytes, name: str = "hwsim file") -> Graph:
+    """The graph in the bytes of a .hwsim file; constants are read-only views of `data`.
+
+    Parameters
+    ----------
+    data : the whole file
+    name : the file, for messages
+
+    Raises
+    ------
+    ModelFormatError
+        If the bytes are no such file, or damaged.
+    GraphError
+        If the graph in it contradicts itself.
+    """
+    reader = _Reader(data)
+    with boundary(name, lambda: reader.where):
+        return reader.graph()
+
+
+def _chunks(graph: Graph) -> list[bytes]:
+    arrays = _Arrays()
+    header = {
+        "name": graph.name,
+        "tensors": [_tensor_record(tensor, arrays) for tensor in graph.tensors],
+        "nodes": [_node_record(node) for node in graph.nodes],
+        "inputs": _ints(graph.inputs),
+        "outputs": _ints(graph.outputs),
+    }
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-(START + len(encoded)) % ALIGNMENT)
+    return [MAGIC, len(encoded).to_bytes(8, "little"), encoded, *arrays.chunks]
+
+
+class _Arrays:
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.end = 0
+
+    def add(self, raw: bytes) -> list[int]:
+        padding = -self.end % ALIGNMENT
+        offset = self.end + padding
+        self.chunks += [bytes(padding), raw]
+        self.end = offset + len(raw)
+        return [offset, len(raw)]
+
+
+def _tensor_record(tensor: Tensor, arrays: _Arrays) -> dict[str, Any]:
+    check_dtype(tensor.dtype, f"tensor {tensor.name!r}")
+    record: dict[str, Any] = {"name": tensor.name, "shape": _ints(tensor.shape), "dtype": tensor.dtype}
+    if tensor.is_variable:
+        record["is_variable"] = True
+    if tensor.format is not None:
+        record["format"] = _format_record(tensor.format, tensor, arrays)
+    if tensor.data is not None:
+        record["data"] = arrays.add(constant_bytes(tensor))
+    return record
+
+
+def _format_record(format_: Affine, tensor: Tensor, arrays: _Arrays) -> dict[str, Any]:
+    # An error now is better than a file that cannot be read back.
+    checked = checked_affine(format_.scale, format_.zero_point, format_.axis, tensor, f"tensor {tensor.name!r}")
+    return {
+        "kind": "affine",
+        "scale": arrays.add(little_endian(checked.scale)),
+        "zero_point": arrays.add(little_endian(checked.zero_point)),
+        "axis": checked.axis,
+    }
+
+
+def _node_record(node: Node) -> dict[str, Any]:
+    for key, value in node.attributes.items():
+        _check_option(node, key, value)
+    return {
+        "op": node.op,
+        "name": node.name,
+        "inputs": _ints(node.inputs),
+        "outputs": _ints(node.outputs),
+        "attributes": dict(node.attributes),
+    }
+
+
+def _ints(values: Sequence[int]) -> list[int]:
+    return [int(value) for value in values]
+
+
+def _check_option(node: Node, key: str, value: object) -> None:
+    numbers = isinstance(value, tuple) and all(type(number) is int for number in value)
+    if not numbers and not isinstance(value, (bool, int, float, str)):
+        raise GraphError(
+            f"{node.op} {node.name!r}: option {key!r} is {value!r}; expected a number, a name, or a tuple of integers"
+        )
+
+
+class _Reader:
+    """Reads one file; `where` says how far it came."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.where = "the header"
+        self.arrays: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self.left = 0
+
+    def graph(self) -> Graph:
+        header = self._header()
+        tensors = tuple(self._tensor(index, record) for index, record in enumerate(records(header["tensors"])))
+        nodes = tuple(self._node(index, record) for index, record in enumerate(records(header["nodes"])))
+        self.where = "the graph"
+        inputs, outputs = integers(header["inputs"]), integers(header["outputs"])
+        return Graph(text(header["name"]), tensors, nodes, inputs, outputs, source_format="hwsim")
+
+    def _header(self) -> dict[str, Any]:
+        if self.data[: len(MAGIC)] != MAGIC:
+            raise ModelFormatError(
+                f"begins with {self.data[: len(MAGIC)]!r}; expected {MAGIC!r}: not a .hwsim file of version 1"
+            )
+        end = START + int.from_bytes(self.data[len(MAGIC) : START], "little")
+        if end > len(self.data) or end % ALIGNMENT:
+            raise ModelFormatError(
+                f"its header ends at byte {end}; "
+                f"expected a multiple of {ALIGNMENT} within the file's {len(self.data)} bytes"
+            )
+        self.arrays = np.frombuffer(self.data, np.uint8)[end:]
+        self.left = self.arrays.size
+        (header,) = records([json.loads(self.data[START:end].decode())])
+        return header
+
+    def _tensor(self, index: int, record: dict[str, Any]) -> Tensor:
+        self.where = f"tensor {index}"
+        name, dtype = text(record["name"]), text(record["dtype"])
+        label = f"tensor {index} {name!r}"
+        check_dtype(dtype, label)
+        shape = checked_shape(integers(record["shape"]), label)
+        tensor = Tensor(name, shape, dtype, is_variable=record.get("is_variable") is True)
+        data = self._data(record, tensor, label)
+        return Tensor(name, shape, dtype, self._format(record.get("format"), tensor, label), data, tensor.is_variable)
+
+    def _data(self, record: dict[str, Any], tensor: Tensor, label: str) -> NDArray[Any] | None:
+        if "data" not in record:
+            return None
+        if tensor.dtype not in DTYPES:
+            raise ModelFormatError(
+                f"{label}: holds a value of dtype {tensor.dtype!r}; expected one of {', '.join(DTYPES)}"
+            )
+        return constant(self._raw(record["data"]), tensor.dtype, tensor.shape, label)
+
+    def _format(self, record: dict[str, Any] | None, tensor: Tensor, label: str) -> Affine | None:
+        if record is None:
+            return None
+        if record["kind"] != "affine":
+            raise ModelFormatError(f"{label}: has number format {record['kind']!r}; expected 'affine'")
+        scale = self._raw(record["scale"]).view("<f4")
+        zero_point = self._raw(record["zero_point"]).view("<i8")
+        if scale.size != zero_point.size:
+            raise ModelFormatError(
+                f"{label}: has {scale.size} scales and {zero_point.size} zero points; expected as many"
+            )
+        axis = None if record["axis"] is None else integers([record["axis"]])[0]
+        return checked_affine(scale, zero_point, axis, tensor, label)
+
+    def _raw(self, place: object) -> NDArray[np.uint8]:
+        offset, size = integers(place)
+        if offset < 0 or size < 0 or offset + size > self.arrays.size or offset % ALIGNMENT:
+            raise ModelFormatError(
+                f"{self.where}: its array is {size} bytes at {offset}; "
+                f"expected a multiple of {ALIGNMENT} within the {self.arrays.size} bytes of arrays"
+            )
+        self.left -= size
+        if self.left < 0:
+            raise ModelFormatError(f"{self.where}: the arrays overlap; expected each byte to belong to one tensor")
+        return self.arrays[offset : offset + size]
+
+    def _node(self, index: int, record: dict[str, Any]) -> Node:
+        self.where = f"node {index}"
+        options = {key: option(value) for key, value in record["attributes"].items()}
+        inputs, outputs = integers(record["inputs"]), integers(record["outputs"])
+        return Node(text(record["op"]), text(record["name"]), inputs, outputs, options)

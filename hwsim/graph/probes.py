@@ -1,0 +1,49 @@
+"""Inputs to try a graph on: random codes, and the extremes."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.graph.graph import Graph, Tensor
+
+Array = NDArray[Any]
+
+
+def random_inputs(graph: Graph, samples: int, seed: int = 0) -> list[Array]:
+    """Uniform random values for every input: all codes of an integer dtype, [-1, 1) for floats.
+
+    Returns arrays of shape (samples * declared batch, ...), in input order.
+    """
+    generator = np.random.default_rng(seed)
+    return [_random(graph.tensors[i], samples, generator) for i in graph.inputs]
+
+
+def probe_inputs(graph: Graph, samples: int, seed: int = 0) -> list[Array]:
+    """`samples` random samples, then one all-minimum, one all-maximum and one all-zero-point sample."""
+    randoms = random_inputs(graph, samples, seed)
+    probes = []
+    for array, index in zip(randoms, graph.inputs, strict=True):
+        tensor = graph.tensors[index]
+        extremes = [np.full(tensor.shape, value, tensor.dtype) for value in _extremes(tensor)]
+        probes.append(np.concatenate([array, *extremes]) if tensor.shape else array)
+    return probes
+
+
+def _random(tensor: Tensor, samples: int, generator: np.random.Generator) -> Array:
+    shape = (samples * tensor.shape[0], *tensor.shape[1:]) if tensor.shape else ()
+    kind = np.dtype(tensor.dtype)
+    if kind.kind in "iu":
+        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        return np.asarray(generator.integers(low, high, shape, kind, endpoint=True))
+    if kind.kind == "b":
+        return np.asarray(generator.integers(0, 2, shape).astype(kind))
+    return np.asarray(generator.uniform(-1, 1, shape).astype(kind))
+
+
+def _extremes(tensor: Tensor) -> tuple[float, float, float]:
+    kind = np.dtype(tensor.dtype)
+    if kind.kind in "iu":
+        info = np.iinfo(kind)
+        return info.min, info.max, tensor.zero_point if tensor.format is not None else 0
+    return (0, 1, 0) if kind.kind == "b" else (-1.0, 1.0, 0.0)

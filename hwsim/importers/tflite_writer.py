@@ -1,0 +1,204 @@
+"""Graph to a TensorFlow Lite file, the inverse of the importer, for LiteRT and TensorFlow Lite Micro to run.
+
+Generic over operators in the same way: what an operator's file says about its options is all that is known here.
+
+Source: schema.fbs, version 3, through the `tflite` package.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import GraphError, UnsupportedError
+from hwsim.graph._stored import DAMAGE, constant_bytes
+from hwsim.graph.formats import Affine
+from hwsim.graph.graph import Attribute, Graph, Node, Tensor
+from hwsim.importers._tflite_schema import (
+    IDENTIFIER,
+    INTERMEDIATES,
+    SCHEMA_VERSION,
+    enum_of,
+    members,
+    names,
+    operator_version,
+    schema,
+)
+from hwsim.ops import operators
+from hwsim.ops._base import TfliteOptions
+
+BUFFER_ALIGNMENT = 16
+LARGEST_FILE = 2**31 - 2**20
+
+
+def to_tflite(graph: Graph) -> bytes:
+    """The graph as the bytes of a `.tflite` file; the same graph gives the same bytes.
+
+    Raises
+    ------
+    UnsupportedError
+        If an operator, an option, a dtype or the size has no place in such a file.
+    GraphError
+        If a constant or an option does not fit what its tensor or operator declares.
+    """
+    size = sum(tensor.data.nbytes for tensor in graph.tensors if tensor.data is not None)
+    if size > LARGEST_FILE:
+        raise UnsupportedError(
+            f"graph {graph.name!r}: has {size} bytes of constants; a .tflite file holds {LARGEST_FILE}"
+        )
+    return _Writer(graph).file()
+
+
+class _Writer:
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._builder = flatbuffers.Builder(1024)
+        self._buffers: dict[bytes, int] = {b"": 0}
+        self._codes: dict[tuple[int, int], int] = {}
+
+    def file(self) -> bytes:
+        graph = self._graph
+        tensors = self._offsets([self._tensor(tensor) for tensor in graph.tensors])
+        operators_ = self._offsets([self._operator(node) for node in graph.nodes])
+        subgraph = self._table(
+            "SubGraph",
+            Tensors=tensors,
+            Inputs=self._integers(graph.inputs),
+            Outputs=self._integers(graph.outputs),
+            Operators=operators_,
+            Name=self._text(graph.name),
+        )
+        model = self._table(
+            "Model",
+            Version=SCHEMA_VERSION,
+            OperatorCodes=self._offsets([self._operator_code(*code) for code in self._codes]),
+            Subgraphs=self._offsets([subgraph]),
+            Description=self._text("written by hwsim"),
+            Buffers=self._offsets([self._buffer(raw) for raw in self._buffers]),
+        )
+        self._builder.Finish(model, IDENTIFIER)
+        return bytes(self._builder.Output())
+
+    def _tensor(self, tensor: Tensor) -> int:
+        raw = constant_bytes(tensor)
+        return self._table(
+            "Tensor",
+            Shape=self._integers(tensor.shape),
+            Type=_tensor_type(tensor),
+            Buffer=self._buffers.setdefault(raw, len(self._buffers)),
+            Name=self._text(tensor.name),
+            Quantization=None if tensor.format is None else self._quantization(tensor.format),
+            IsVariable=tensor.is_variable,
+        )
+
+    def _quantization(self, format_: Affine) -> int:
+        return self._table(
+            "QuantizationParameters",
+            Scale=self._builder.CreateNumpyVector(format_.scale.astype(np.float32)),
+            ZeroPoint=self._builder.CreateNumpyVector(format_.zero_point.astype(np.int64)),
+            QuantizedDimension=format_.axis or 0,
+        )
+
+    def _operator(self, node: Node) -> int:
+        label = f"{node.op} {node.name!r}"
+        builtin, options = _known_operator(node, label)
+        tensors = self._graph.tensors
+        dtypes = {tensors[index].dtype for index in (*node.inputs, *node.outputs) if index >= 0}
+        code = members("BuiltinOperator")[builtin], operator_version(builtin, dtypes, node.attributes)
+        intermediates = node.attributes.get(INTERMEDIATES)
+        return self._table(
+            "Operator",
+            OpcodeIndex=self._codes.setdefault(code, len(self._codes)),
+            Inputs=self._integers(node.inputs),
+            Outputs=self._integers(node.outputs),
+            **self._options(node.attributes, options, label),
+            Intermediates=self._integers(intermediates) if isinstance(intermediates, tuple) else None,
+        )
+
+    def _options(
+        self, attributes: Mapping[str, Attribute], options: TfliteOptions | None, label: str
+    ) -> dict[str, int]:
+        known = {} if options is None else options.fields
+        for key in attributes:
+            if key not in known and key != INTERMEDIATES:
+                raise UnsupportedError(
+                    f"{label}: option {key!r} has no place in a .tflite file; it holds {', '.join(known)}"
+                )
+        if options is None:
+            return {}
+        fields = {
+            field: self._option(attributes[key], field, f"{label}: option {key!r}")
+            for key, field in known.items()
+            if key in attributes
+        }
+        union = next(union for union in ("BuiltinOptions", "BuiltinOptions2") if options.table in members(union))
+        return {f"{union}Type": members(union)[options.table], union: self._options_table(options.table, fields, label)}
+
+    def _options_table(self, table: str, fields: Mapping[str, Any], label: str) -> int:
+        try:
+            return self._table(table, **fields)
+        except DAMAGE as error:
+            values = ", ".join(f"{field} {value!r}" for field, value in fields.items())
+            raise GraphError(f"{label}: its options do not fit the file's {table} ({values}): {error}") from error
+
+    def _option(self, value: Attribute, field: str, label: str) -> int | float:
+        if isinstance(value, tuple):
+            return self._integers(value)
+        enum = enum_of(field)
+        if enum is not None:
+            return _enum_value(enum, value, label)
+        return self._text(value) if isinstance(value, str) else value
+
+    def _operator_code(self, builtin: int, version: int) -> int:
+        deprecated = min(builtin, members("BuiltinOperator")["PLACEHOLDER_FOR_GREATER_OP_CODES"])
+        return self._table("OperatorCode", DeprecatedBuiltinCode=deprecated, Version=version, BuiltinCode=builtin)
+
+    def _buffer(self, raw: bytes) -> int:
+        if not raw:
+            return self._table("Buffer")
+        self._builder.Prep(BUFFER_ALIGNMENT, len(raw))
+        return self._table("Buffer", Data=self._builder.CreateByteVector(raw))
+
+    def _table(self, name: str, **fields: Any) -> int:
+        getattr(schema(), f"{name}Start")(self._builder)
+        for field, value in fields.items():
+            if value is not None:
+                getattr(schema(), f"{name}Add{field}")(self._builder, value)
+        return int(getattr(schema(), f"{name}End")(self._builder))
+
+    def _offsets(self, tables: Sequence[int]) -> int:
+        self._builder.StartVector(4, len(tables), 4)
+        for offset in reversed(tables):
+            self._builder.PrependUOffsetTRelative(offset)
+        return int(self._builder.EndVector())
+
+    def _integers(self, values: Sequence[int]) -> int:
+        array: NDArray[np.int32] = np.array(values, np.int32)
+        return int(self._builder.CreateNumpyVector(array))
+
+    def _text(self, value: str) -> int:
+        return int(self._builder.CreateString(value))
+
+
+def _known_operator(node: Node, label: str) -> tuple[str, TfliteOptions | None]:
+    op = operators().get(node.op)
+    builtin = "" if op is None else op.sources.get("tflite", "")
+    if op is None or builtin not in members("BuiltinOperator"):
+        raise UnsupportedError(f"{label}: hwsim cannot write this operator to a .tflite file; save the graph as .hwsim")
+    return builtin, op.options
+
+
+def _tensor_type(tensor: Tensor) -> int:
+    types = {name: number for number, name in names("TensorType").items()}
+    if tensor.dtype not in types:
+        raise UnsupportedError(f"tensor {tensor.name!r}: dtype {tensor.dtype!r} has no place in a .tflite file")
+    return types[tensor.dtype]
+
+
+def _enum_value(enum: str, value: Attribute, label: str) -> int:
+    known = {name: number for number, name in names(enum).items()}
+    if not isinstance(value, str) or value not in known:
+        raise UnsupportedError(f"{label} is {value!r}; a .tflite file knows {', '.join(known)}")
+    return known[value]

@@ -1,0 +1,136 @@
+"""From a 32-bit accumulator to an output code: one function per rounding rule, named after who defines it.
+
+Integer rules take a Q31 multiplier in [2^30, 2^31) or 0 and a shift in [-31, 30], positive shifting left;
+their real scale is multiplier * 2^(shift - 31). Float rules take the scale itself.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.kernels import kernel
+from hwsim.kernels.integers import clamp, wrap_int32
+
+ROUNDINGS = {"double_rounding": 0, "double_half_up": 1, "single_rounding": 2, "float32": 3, "float64": 4, "accumulator": 5}
+_DOUBLE, _DOUBLE_UP, _SINGLE, _FLOAT32, _FLOAT64, _ACCUMULATOR = range(6)
+
+
+class OutputStage(NamedTuple):
+    """What turns accumulators into codes; one entry per output channel in each array.
+
+    rounding : a value of `ROUNDINGS`
+    multiplier, shift : int64 arrays, shape (channels,)
+    scale : float64 array, shape (channels,); a float32 rule's scales are float32 values
+    zero_point, minimum, maximum : the output's
+    """
+
+    rounding: int
+    multiplier: NDArray[np.int64]
+    shift: NDArray[np.int64]
+    scale: NDArray[np.float64]
+    zero_point: int
+    minimum: int
+    maximum: int
+
+
+@kernel
+def doubling_high_multiply(a, b):  # type: ignore[no-untyped-def]
+    """gemmlowp SaturatingRoundingDoublingHighMul on int32 values: ties go up."""
+    if a == -2147483648 and b == -2147483648:
+        return np.int64(2147483647)
+    return (np.int64(a) * np.int64(b) + np.int64(1073741824)) >> np.int64(31)
+
+
+@kernel
+def rounding_shift_right(value, shift):  # type: ignore[no-untyped-def]
+    """gemmlowp RoundingDivideByPOT: value / 2^shift, ties away from zero; shift in [0, 31]."""
+    mask = (np.int64(1) << np.int64(shift)) - np.int64(1)
+    remainder = np.int64(value) & mask
+    threshold = (mask >> np.int64(1)) + np.int64(value < 0)
+    return (np.int64(value) >> np.int64(shift)) + np.int64(remainder > threshold)
+
+
+@kernel
+def half_up_shift_right(value, shift):  # type: ignore[no-untyped-def]
+    """value / 2^shift, ties up; shift in [0, 62]."""
+    if shift == 0:
+        return np.int64(value)
+    return ((np.int64(value) >> np.int64(shift - 1)) + np.int64(1)) >> np.int64(1)
+
+
+@kernel
+def requantize_tflite_double_rounding(accumulator, multiplier, shift):  # type: ignore[no-untyped-def]
+    """TFLite MultiplyByQuantizedMultiplier: rounds up after the multiply, away from zero after the shift.
+
+    Source: TFLite tflite/kernels/internal/common.h; also TFLM, CMSIS-NN's default and Ethos-U's TFL mode.
+    """
+    shifted = wrap_int32(np.int64(accumulator) << np.int64(max(shift, 0)))
+    return rounding_shift_right(doubling_high_multiply(shifted, multiplier), max(-shift, 0))
+
+
+@kernel
+def requantize_ruy_double_half_up(accumulator, multiplier, shift):  # type: ignore[no-untyped-def]
+    """ruy's AVX2 and AVX-512 kernels: two roundings, both up. Source: google/ruy ruy/kernel_avx2_fma.cc."""
+    shifted = wrap_int32(np.int64(accumulator) << np.int64(max(shift, 0)))
+    return half_up_shift_right(doubling_high_multiply(shifted, multiplier), max(-shift, 0))
+
+
+@kernel
+def requantize_single_rounding(accumulator, multiplier, shift):  # type: ignore[no-untyped-def]
+    """One rounding, ties up: TFLITE_SINGLE_ROUNDING, CMSIS_NN_USE_SINGLE_ROUNDING, ruy on Arm, Ethos-U's NATURAL."""
+    return half_up_shift_right(np.int64(accumulator) * np.int64(multiplier), 31 - shift)
+
+
+@kernel
+def round_half_away(value):  # type: ignore[no-untyped-def]
+    """C's std::round: to the nearest integer, ties away from zero. value : float64, in the range of int64."""
+    whole = np.trunc(value)
+    rest = value - whole
+    return np.int64(whole) + np.int64(rest >= 0.5) - np.int64(rest <= -0.5)
+
+
+@kernel
+def requantize_float32(accumulator, scale):  # type: ignore[no-untyped-def]
+    """XNNPACK, MLAS, FBGEMM and Gemmini: float32 product, ties to even; limited to the range of int32.
+
+    Source: google/XNNPACK src/qs8-qc8w-gemm (fp32 requantization).
+    """
+    product = np.rint(np.float32(accumulator) * np.float32(scale))
+    return np.int64(min(max(product, np.float32(-2147483648.0)), np.float32(2147483520.0)))
+
+
+@kernel
+def requantize_float64(accumulator, scale):  # type: ignore[no-untyped-def]
+    """LiteRT's reference FULLY_CONNECTED: float64 product, ties away from zero; limited to the range of int32.
+
+    Source: LiteRT tflite/kernels/internal/reference/integer_ops/fully_connected.h.
+    """
+    product = np.float64(accumulator) * np.float64(scale)
+    return round_half_away(min(max(product, -2147483648.0), 2147483647.0))
+
+
+@kernel
+def requantize(accumulator, channel, stage):  # type: ignore[no-untyped-def]
+    """One accumulator through `stage`: scaled, rounded, moved by the zero point, clamped."""
+    if stage.rounding == _DOUBLE:
+        value = requantize_tflite_double_rounding(accumulator, stage.multiplier[channel], stage.shift[channel])
+    elif stage.rounding == _DOUBLE_UP:
+        value = requantize_ruy_double_half_up(accumulator, stage.multiplier[channel], stage.shift[channel])
+    elif stage.rounding == _SINGLE:
+        value = requantize_single_rounding(accumulator, stage.multiplier[channel], stage.shift[channel])
+    elif stage.rounding == _FLOAT32:
+        value = requantize_float32(accumulator, stage.scale[channel])
+    elif stage.rounding == _FLOAT64:
+        value = requantize_float64(accumulator, stage.scale[channel])
+    else:
+        value = np.int64(accumulator)
+    return clamp(value + np.int64(stage.zero_point), np.int64(stage.minimum), np.int64(stage.maximum))
+
+
+@kernel
+def requantize_rows(accumulator, stage, out):  # type: ignore[no-untyped-def]
+    """Every accumulator of (rows, channels) through `stage` into `out`, same shape."""
+    for row in range(accumulator.shape[0]):
+        for channel in range(accumulator.shape[1]):
+            out[row, channel] = requantize(accumulator[row, channel], channel, stage)

@@ -1,0 +1,91 @@
+"""What convolutions and fully connected layers share: weights, bias, and the output stage after an int32 accumulator."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engines import Rule
+from hwsim.errors import GraphError, UnsupportedError
+from hwsim.graph import NodeView
+from hwsim.kernels.requantize import ROUNDINGS, OutputStage
+from hwsim.ops._base import Op, limits
+from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
+
+LARGEST_SHIFT = 30
+ACCUMULATOR = Rule("accumulator")
+
+
+class Accumulating(Op):
+    """An operator that sums products into int32, then requantizes per output channel."""
+
+    accumulators: ClassVar[tuple[str, ...]] = ()
+    """Ways to sum other than exactly that `bind` knows."""
+
+    def known_rules(self, view: NodeView) -> list[Rule]:
+        """The engines' rules, and every other rounding and scale precision."""
+        own = super().known_rules(view)
+        roundings = [name for name in ROUNDINGS if name != "accumulator"]
+        modes = ("exact", *self.accumulators)
+        others = [Rule(rounding, scale, mode) for mode in modes for rounding in roundings for scale in SCALE_PRECISIONS]
+        return list(dict.fromkeys([*own, *others]))
+
+
+def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
+    """The output stage of `view` under `rule`; with `ACCUMULATOR` the sums themselves."""
+    if rule == ACCUMULATOR:
+        nothing = np.zeros(channels, np.int64)
+        return OutputStage(ROUNDINGS["accumulator"], nothing, nothing, nothing.astype(np.float64), 0, -(2**31), 2**31 - 1)
+    if rule.algorithm not in ROUNDINGS:
+        raise UnsupportedError(f"{view.label}: has no rounding {rule.algorithm!r}")
+    output = view.output()
+    scale = real_multiplier(view, rule, channels)
+    multiplier, shift = quantize_multiplier(scale)
+    if shift.max(initial=0) > LARGEST_SHIFT:
+        worst = int(shift.argmax())
+        raise UnsupportedError(
+            f"{view.label}: shift[{worst}] is {shift[worst]}; must be in [-31, {LARGEST_SHIFT}]: "
+            f"the output scale {output.scale!r} is too small for its inputs"
+        )
+    low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype))
+    return OutputStage(ROUNDINGS[rule.algorithm], multiplier, shift, scale, output.zero_point, low, high)
+
+
+def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.float64]:
+    """input scale * weight scale / output scale for every output channel, in the rule's precision."""
+    weights = view.input(1)
+    if weights.format is None:
+        raise GraphError(f"{view.label}: weights {weights.name!r} have no scale; a quantized layer needs one")
+    scales = weights.format.scale
+    if scales.size not in (1, channels):
+        raise GraphError(f"{view.label}: weights have {scales.size} scales; expected 1 or {channels}")
+    scale = effective_scale(view.input(0).scale, scales, view.output().scale, rule.scale)
+    return np.ascontiguousarray(np.broadcast_to(scale, channels))
+
+
+def centered_weights(view: NodeView) -> NDArray[np.int16]:
+    """The constant weights as int16 with their zero point removed."""
+    data, format_ = view.constant(1), view.input(1).format
+    if data.dtype not in (np.int8, np.uint8):
+        raise UnsupportedError(f"{view.label}: weights are {data.dtype}; expected int8 or uint8")
+    if format_ is None:
+        raise GraphError(f"{view.label}: weights {view.input(1).name!r} have no scale; a quantized layer needs one")
+    if format_.zero_point.size > 1 and format_.zero_point.any():
+        raise UnsupportedError(f"{view.label}: per-channel weights have zero points; expected 0")
+    return data.astype(np.int16) - np.int16(format_.zero_point[0])
+
+
+def bias_or_zeros(view: NodeView, channels: int) -> NDArray[np.int32]:
+    """The constant bias, zeros where there is none."""
+    if view.optional(2) is None:
+        return np.zeros(channels, np.int32)
+    bias = view.constant(2)
+    if bias.dtype != np.int32 or bias.size != channels:
+        raise GraphError(f"{view.label}: bias is {bias.dtype} of {bias.size}; expected int32 of {channels}")
+    return np.ascontiguousarray(bias.reshape(-1))
+
+
+
+def raised(view: NodeView) -> int:
+    """What a machine that multiplies uint8 by int8 adds to this node's input codes."""
+    return 128 if view.input(0).dtype == "int8" else 0

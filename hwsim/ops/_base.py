@@ -1,0 +1,120 @@
+"""What an operator is: its outside names, its shapes, its rules by engine, and how it binds to kernels."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engines import Engine, Rule
+from hwsim.errors import ShapeError, UnsupportedError
+from hwsim.graph import NodeView
+
+Shape = tuple[int, ...]
+Arrays = Sequence[NDArray[Any]]
+
+Step = Callable[[Arrays, Arrays], None]
+"""Computes a node: (inputs, outputs), each array of shape (samples, *declared shape); absent inputs are empty arrays."""
+
+RuleFor = Rule | Callable[[NodeView], Rule | None]
+"""A rule, or a function that gives one, or None where this rule set leaves the node to the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TfliteOptions:
+    """Where a `.tflite` file keeps an operator's options: the schema's table, and its field for each attribute."""
+
+    table: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+class Op:
+    """An operator. A file in this folder ends with `OP = ThatOperator()`."""
+
+    name: ClassVar[str]
+    sources: ClassVar[Mapping[str, str]]
+    options: ClassVar[TfliteOptions | None] = None
+    rules: ClassVar[Mapping[str, Mapping[str, RuleFor]]]
+
+    def signature(self, view: NodeView) -> str:
+        """The dtypes that choose the rule, here the first input's."""
+        return view.input(0).dtype
+
+    def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
+        """Output shapes for the declared input shapes; ShapeError where these do not fit."""
+        raise NotImplementedError
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        """Prepare weights and tables once, and return what computes the node under `rule`."""
+        raise NotImplementedError
+
+    def macs(self, view: NodeView) -> int:
+        """Multiply-accumulates of one run at the declared shapes."""
+        return 0
+
+    def rule(self, engine: Engine, view: NodeView) -> Rule:
+        """The rule `engine` follows for this node; UnsupportedError where it has none."""
+        signature = self.signature(view)
+        override = engine.rules.get((self.name, signature))
+        if override is not None:
+            return override
+        for level in engine.lineage:
+            entry = self.rules.get(level, {}).get(signature)
+            found = entry(view) if callable(entry) else entry
+            if found is not None:
+                return found
+        dtypes = sorted({d for level in engine.lineage for d in self.rules.get(level, {})})
+        known = f"it runs {', '.join(dtypes)}" if dtypes else "it does not have this operator"
+        raise UnsupportedError(f"{view.label}: engine {engine.name!r} cannot run it on {signature}; {known}")
+
+    def known_rules(self, view: NodeView) -> list[Rule]:
+        """Every rule known for this node's dtype, for explaining a difference."""
+        signature = self.signature(view)
+        entries = [by_dtype.get(signature) for by_dtype in self.rules.values()]
+        found = [entry(view) if callable(entry) else entry for entry in entries]
+        return list(dict.fromkeys(rule for rule in found if rule is not None))
+
+    def check(self, view: NodeView) -> None:
+        """Compare the shapes that the file declares with those that follow from the inputs."""
+        for tensor, shape in zip(view.outputs, self.infer_shapes(view), strict=True):
+            if tensor.shape != shape:
+                raise ShapeError(
+                    f"{view.label}: output {tensor.name!r} is declared {list(tensor.shape)}; its inputs give {list(shape)}"
+                )
+
+
+def no_rule(view: NodeView, rule: Rule) -> UnsupportedError:
+    """The error for a rule that an operator does not know."""
+    return UnsupportedError(f"{view.label}: has no algorithm {rule.algorithm!r}")
+
+
+def rank(view: NodeView, position: int, expected: int) -> Shape:
+    """The shape of an input, which must have `expected` dimensions."""
+    tensor = view.input(position)
+    if len(tensor.shape) != expected:
+        raise ShapeError(f"{view.label}: input {tensor.name!r} is {list(tensor.shape)}; expected {expected} dimensions")
+    return tensor.shape
+
+
+def merge_batch(array: NDArray[Any]) -> NDArray[Any]:
+    """(samples, batch, ...) viewed as (samples * batch, ...)."""
+    return array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
+
+
+def elements(shape: Shape) -> int:
+    """How many values a tensor of `shape` holds."""
+    return prod(shape)
+
+
+def limits(dtype: str) -> tuple[int, int]:
+    """The smallest and largest value of an integer dtype."""
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def everywhere(algorithm: str, *signatures: str) -> Mapping[str, Mapping[str, RuleFor]]:
+    """Rules of an operator that all four TFLite engines compute alike."""
+    rules = {signature: Rule(algorithm) for signature in signatures}
+    return {"litert-reference": rules, "tflite-micro": rules}

@@ -1,0 +1,97 @@
+"""ADD: two quantized tensors, each with its own scale, broadcast against each other."""
+
+from math import frexp
+
+import numpy as np
+
+from hwsim.engines import Rule
+from hwsim.graph import NodeView, Tensor
+from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_xnnpack
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
+
+LEFT_SHIFT = 20
+VECTOR = 16
+
+
+def _xnnpack(view: NodeView) -> Rule | None:
+    """XNNPACK takes an addition when both scale ratios are in [2^-10, 2^8)."""
+    ratios = _ratios(view)
+    return Rule("xnnpack") if min(ratios) >= 2.0**-10 and max(ratios) < 2.0**8 else None
+
+
+def _ratios(view: NodeView) -> tuple[float, float]:
+    output = np.float32(view.output().scale)
+    return float(np.float32(view.input(0).scale) / output), float(np.float32(view.input(1).scale) / output)
+
+
+class Add(Op):
+    """Addition of two tensors with a fused activation."""
+
+    name = "add"
+    sources = {"tflite": "ADD"}
+    options = TfliteOptions("AddOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
+    rules = {
+        "litert-reference": {"int8": Rule("tflite"), "uint8": Rule("tflite")},
+        "litert-optimized": {"int8": Rule("tflite_simd"), "uint8": Rule("tflite_simd")},
+        "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
+        "tflite-micro": {"int8": Rule("tflite")},
+    }
+
+    def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
+        return (broadcast_shape(view),)
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        shape = view.output().shape
+        params = _params_xnnpack(view) if rule.algorithm == "xnnpack" else _params_tflite(view)
+        size = int(np.prod(shape))
+        body = {"tflite": 0, "tflite_simd": size - size % VECTOR, "xnnpack": 0}.get(rule.algorithm)
+        if body is None:
+            raise no_rule(view, rule)
+        rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            first, second = sample_rows(inputs[0], shape), sample_rows(inputs[1], shape)
+            out = outputs[0].reshape(outputs[0].shape[0], -1)
+            if body:
+                add_tflite_simd(first, second, params, 0, body, out)
+            if body < size:
+                rest(first, second, params, body, size, out)
+
+        return step
+
+
+def _params_tflite(view: NodeView) -> AddParams:
+    first, second, output = view.input(0), view.input(1), view.output()
+    twice_largest = 2.0 * max(first.scale, second.scale)
+    real = np.array(
+        [first.scale / twice_largest, second.scale / twice_largest, twice_largest / (2.0**LEFT_SHIFT * output.scale)]
+    )
+    multiplier, shift = quantize_multiplier(real)
+    return AddParams(
+        (first.zero_point, second.zero_point),
+        (int(multiplier[0]), int(multiplier[1])),
+        (int(shift[0]), int(shift[1])),
+        LEFT_SHIFT,
+        int(multiplier[2]),
+        int(shift[2]),
+        *_limits(view, output),
+    )
+
+
+def _params_xnnpack(view: NodeView) -> AddParams:
+    first, second, output = view.input(0), view.input(1), view.output()
+    ratios = _ratios(view)
+    shift = 20 - (frexp(max(ratios))[1] - 1)
+    multipliers = int(np.rint(ratios[0] * 2.0**shift)), int(np.rint(ratios[1] * 2.0**shift))
+    return AddParams((first.zero_point, second.zero_point), multipliers, (0, 0), 0, 0, shift, *_limits(view, output))
+
+
+def _limits(view: NodeView, output: Tensor) -> tuple[int, int, int]:
+    activation = view.text("activation", "none")
+    bounds = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
+    return output.zero_point, *bounds
+
+
+OP = Add()

@@ -1,0 +1,20 @@
+"""AVERAGE_POOL_2D: the mean code under a window."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hwsim.kernels.pooling import average_pool_2d
+from hwsim.ops._pooling import Pool2d
+
+
+class AveragePool2d(Pool2d):
+    """Mean over the taps inside the image, rounded half away from zero."""
+
+    name = "average_pool_2d"
+    sources = {"tflite": "AVERAGE_POOL_2D"}
+
+    def kernel(self) -> Callable[..., Any]:
+        return average_pool_2d
+
+
+OP = AveragePool2d()

@@ -1,0 +1,72 @@
+"""CONV_2D: images (batch, height, width, channels), weights (out_channels, height, width, channels / groups)."""
+
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from hwsim.engines import Rule
+from hwsim.errors import ShapeError
+from hwsim.graph import NodeView
+from hwsim.kernels.conv2d import conv2d, conv2d_int16_pairs
+from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
+from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
+from hwsim.ops._window import window
+
+
+class Conv2d(Accumulating):
+    """Convolution with groups, strides, dilation and a fused activation."""
+
+    name = "conv2d"
+    sources = {"tflite": "CONV_2D"}
+    options = TfliteOptions(
+        "Conv2DOptions",
+        {
+            "padding": "Padding",
+            "stride_h": "StrideH",
+            "stride_w": "StrideW",
+            "dilation_h": "DilationHFactor",
+            "dilation_w": "DilationWFactor",
+            "activation": "FusedActivationFunction",
+        },
+    )
+    accumulators = ("int16_pairs",)
+    rules = {
+        "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding", "float32_product")},
+        "litert-optimized": {"int8": Rule("double_half_up"), "uint8": Rule("double_half_up", "float32_product")},
+        "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
+        "tflite-micro": {"int8": Rule("double_rounding")},
+    }
+
+    def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
+        batch, _, _, channels = rank(view, 0, 4)
+        out_channels, height, width, group_channels = rank(view, 1, 4)
+        if group_channels == 0 or channels % group_channels or out_channels % (channels // group_channels):
+            raise ShapeError(
+                f"{view.label}: {channels} input channels, filters of {group_channels}, {out_channels} output channels "
+                "do not split into groups"
+            )
+        _, out_height, out_width = window(view, height, width)
+        return ((batch, out_height, out_width, out_channels),)
+
+    def macs(self, view: NodeView) -> int:
+        return prod(view.output().shape) * prod(view.input(1).shape[1:])
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        out_channels, height, width, group_channels = view.input(1).shape
+        groups = view.input(0).shape[3] // group_channels
+        weights = np.ascontiguousarray(centered_weights(view).reshape(groups, out_channels // groups, -1))
+        bias = bias_or_zeros(view, out_channels)
+        stage = output_stage(view, rule, out_channels)
+        frame, _, _ = window(view, height, width)
+        zero_point = view.input(0).zero_point
+
+        kernel = partial(conv2d_int16_pairs, raised(view)) if rule.accumulator == "int16_pairs" else conv2d
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            kernel(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
+
+        return step
+
+
+OP = Conv2d()

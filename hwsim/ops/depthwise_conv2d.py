@@ -1,0 +1,65 @@
+"""DEPTHWISE_CONV_2D: images (batch, height, width, channels), weights (1, height, width, channels * multiplier)."""
+
+from math import prod
+
+from hwsim.engines import Rule
+from hwsim.errors import ShapeError
+from hwsim.graph import NodeView
+from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
+from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage
+from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
+from hwsim.ops._window import window
+
+
+class DepthwiseConv2d(Accumulating):
+    """Depthwise convolution; the multiplier follows from the shapes, as in TFLite."""
+
+    name = "depthwise_conv2d"
+    sources = {"tflite": "DEPTHWISE_CONV_2D"}
+    options = TfliteOptions(
+        "DepthwiseConv2DOptions",
+        {
+            "padding": "Padding",
+            "stride_h": "StrideH",
+            "stride_w": "StrideW",
+            "depth_multiplier": "DepthMultiplier",
+            "dilation_h": "DilationHFactor",
+            "dilation_w": "DilationWFactor",
+            "activation": "FusedActivationFunction",
+        },
+    )
+    rules = {
+        "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding", "float32_product")},
+        "litert-optimized": {"int8": Rule("double_half_up")},
+        "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
+        "tflite-micro": {"int8": Rule("double_rounding")},
+    }
+
+    def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
+        batch, _, _, channels = rank(view, 0, 4)
+        one, height, width, out_channels = rank(view, 1, 4)
+        if one != 1 or channels == 0 or out_channels % channels:
+            raise ShapeError(
+                f"{view.label}: weights are {list(view.input(1).shape)}; expected (1, height, width, a multiple of {channels})"
+            )
+        _, out_height, out_width = window(view, height, width)
+        return ((batch, out_height, out_width, out_channels),)
+
+    def macs(self, view: NodeView) -> int:
+        return prod(view.output().shape) * prod(view.input(1).shape[1:3])
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        _, height, width, out_channels = view.input(1).shape
+        weights = centered_weights(view)[0]
+        bias = bias_or_zeros(view, out_channels)
+        stage = output_stage(view, rule, out_channels)
+        frame, _, _ = window(view, height, width)
+        zero_point = view.input(0).zero_point
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            depthwise_conv2d(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
+
+        return step
+
+
+OP = DepthwiseConv2d()

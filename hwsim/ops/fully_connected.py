@@ -1,0 +1,78 @@
+"""FULLY_CONNECTED: rows (batch, depth), weights (out_channels, depth)."""
+
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from hwsim.engines import Rule
+from hwsim.errors import ShapeError
+from hwsim.graph import NodeView
+from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16_pairs
+from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
+from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, rank
+
+
+def _scaled(algorithm: str) -> RuleFor:
+    """TFLite multiplies the scales of a per-tensor layer in float32, of a per-channel one in float64."""
+
+    def rule(view: NodeView) -> Rule:
+        format_ = view.input(1).format
+        per_channel = format_ is not None and format_.is_per_channel
+        return Rule(algorithm, "float64" if per_channel else "float32_product")
+
+    return rule
+
+
+class FullyConnected(Accumulating):
+    """A fully connected layer; leading axes of the input are rows."""
+
+    name = "fully_connected"
+    sources = {"tflite": "FULLY_CONNECTED"}
+    options = TfliteOptions(
+        "FullyConnectedOptions",
+        {
+            "activation": "FusedActivationFunction",
+            "weights_format": "WeightsFormat",
+            "keep_num_dims": "KeepNumDims",
+        },
+    )
+    accumulators = ("int16_pairs",)
+    rules = {
+        "litert-reference": {"int8": Rule("float64"), "uint8": Rule("float64")},
+        "litert-optimized": {"int8": _scaled("double_half_up"), "uint8": _scaled("double_half_up")},
+        "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
+        "tflite-micro": {"int8": _scaled("double_rounding")},
+    }
+
+    def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
+        out_channels, depth = rank(view, 1, 2)
+        shape = view.input(0).shape
+        if depth == 0 or prod(shape) % depth:
+            raise ShapeError(f"{view.label}: input is {list(shape)}; expected rows of {depth}")
+        if view.attributes.get("keep_num_dims"):
+            if not shape or shape[-1] != depth:
+                raise ShapeError(f"{view.label}: input is {list(shape)}; expected its last axis to be {depth}")
+            return ((*shape[:-1], out_channels),)
+        return ((prod(shape) // depth, out_channels),)
+
+    def macs(self, view: NodeView) -> int:
+        return prod(view.output().shape) * view.input(1).shape[1]
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        out_channels, depth = view.input(1).shape
+        weights = np.ascontiguousarray(centered_weights(view))
+        bias = bias_or_zeros(view, out_channels)
+        stage = output_stage(view, rule, out_channels)
+        zero_point = view.input(0).zero_point
+
+        kernel = partial(fully_connected_int16_pairs, raised(view)) if rule.accumulator == "int16_pairs" else fully_connected
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            rows, out = inputs[0].reshape(-1, depth), outputs[0].reshape(-1, out_channels)
+            kernel(rows, weights, bias, zero_point, stage, out)
+
+        return step
+
+
+OP = FullyConnected()

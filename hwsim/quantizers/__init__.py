@@ -1,0 +1,1 @@
+"""Real numbers to codes: multipliers, scales, activation bounds."""

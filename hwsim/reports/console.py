@@ -1,0 +1,159 @@
+"""Tables on the terminal, and the same facts as JSON."""
+
+import json
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hwsim.engines import Engine, engines
+from hwsim.errors import HwsimError
+from hwsim.graph import Graph, NodeView
+from hwsim.graph.graph import shorten
+from hwsim.ops import operator
+from hwsim.simulate import Run
+from hwsim.verify.check import Check
+
+Facts = dict[str, Any]
+
+
+def print_json(facts: Mapping[str, Any]) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(facts, indent=2))  # noqa: T201
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[str] = ()) -> Table:
+    """A table; the columns in `numbers` are aligned to the right."""
+    right = set(numbers)
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(str(cell) for cell in row))
+    return drawn
+
+
+def graph_facts(graph: Graph) -> Facts:
+    """What `hwsim info` says of a graph."""
+    views = [NodeView(graph, node) for node in graph.nodes]
+    nodes = [_node_facts(view) for view in views]
+    constants = [tensor for tensor in graph.tensors if tensor.data is not None]
+    return {
+        "name": graph.name,
+        "inputs": [_tensor_facts(graph, i) for i in graph.inputs],
+        "outputs": [_tensor_facts(graph, i) for i in graph.outputs],
+        "nodes": nodes,
+        "macs": sum(node["macs"] for node in nodes),
+        "constants": sum(prod(tensor.shape) for tensor in constants),
+        "constant_bytes": sum(tensor.size_bytes for tensor in constants),
+        "engines": {name: unsupported(graph, profile) for name, profile in engines().items()},
+    }
+
+
+def unsupported(graph: Graph, engine: Engine) -> list[str]:
+    """Why `engine` cannot run each node that it cannot run."""
+    reasons = []
+    for node in graph.nodes:
+        view = NodeView(graph, node)
+        try:
+            op = operator(view)
+            op.rule(engine, view)
+            op.check(view)
+        except HwsimError as error:
+            reasons.append(str(error))
+    return reasons
+
+
+def print_graph(console: Console, facts: Facts) -> None:
+    """`hwsim info` for people."""
+    for kind in ("inputs", "outputs"):
+        for tensor in facts[kind]:
+            console.print(f"{kind[:-1]} {tensor['name']}: {tensor['dtype']} {tensor['shape']}, {tensor['format']}")
+    console.print(
+        f"{len(facts['nodes'])} nodes, {facts['macs']:,} MACs, {facts['constants']:,} constants in {facts['constant_bytes']:,} bytes"
+    )
+    rows = [
+        (i, n["op"], "x".join(map(str, n["shape"])), n["dtype"], f"{n['macs']:,}", shorten(n["name"]))
+        for i, n in enumerate(facts["nodes"])
+    ]
+    console.print(table("nodes", ["#", "op", "output", "dtype", "MACs", "name"], rows, ["#", "MACs"]))
+    for name, reasons in facts["engines"].items():
+        console.print(f"{name}: runs it" if not reasons else f"{name}: cannot run {len(reasons)} nodes, first {reasons[0]}")
+
+
+def print_engines(console: Console) -> None:
+    """`hwsim engines` for people."""
+    rows = [(e.name, e.summary, e.processor) for e in engines().values()]
+    console.print(table("engines", ["name", "what", "processor"], rows))
+
+
+def run_facts(graph: Graph, run: Run) -> Facts:
+    """What `hwsim run` says of a run."""
+    outputs = []
+    for index, value in zip(graph.outputs, run.outputs, strict=True):
+        facts = _tensor_facts(graph, index)
+        flat = value.reshape(value.shape[0], -1) if value.ndim > 1 else value.reshape(1, -1)
+        outputs.append({**facts, "shape": list(value.shape), "first": flat[0, :12].tolist()})
+    return {"engine": run.engine, "outputs": outputs}
+
+
+def print_run(console: Console, facts: Facts) -> None:
+    """`hwsim run` for people."""
+    for output in facts["outputs"]:
+        console.print(f"output {output['name']}: {output['dtype']} {output['shape']}, {output['format']}")
+        console.print(f"  first sample: {', '.join(map(str, output['first']))}{' ...' if len(output['first']) == 12 else ''}")
+
+
+def check_facts(check: Check) -> Facts:
+    """What `hwsim verify` says of a comparison."""
+    first = check.first_difference
+    return {
+        "engine": check.engine,
+        "against": check.against,
+        "samples": check.samples,
+        "exact": check.exact,
+        "compared": check.compared,
+        "first_difference": None
+        if first is None
+        else {name: _plain(getattr(first, name)) for name in ("tensor", "op", "node", "index", "expected", "actual", "details")},
+        "explanation": check.explanation,
+        "tensors": [{name: getattr(t, name) for name in t.__slots__} for t in check.tensors],
+    }
+
+
+def print_check(console: Console, check: Check) -> None:
+    """`hwsim verify` for people: the verdict, the tensors that differ, the reason."""
+    elements = sum(t.elements for t in check.tensors)
+    console.print(
+        f"{check.engine} simulated against {check.against}: "
+        f"{check.compared} of {len(check.tensors)} tensors compared, {elements:,} elements, {check.samples} samples"
+    )
+    if check.exact:
+        console.print("exact: every element is equal", style="green")
+        return
+    wrong = [t for t in check.tensors if t.differing]
+    rows = [(shorten(t.tensor), t.op, t.elements, t.differing, f"{t.largest:g}", t.alone) for t in wrong]
+    columns = ["tensor", "op", "elements", "differ", "largest", "by itself"]
+    console.print(table(f"{len(wrong)} tensors differ", columns, rows, columns[2:]))
+    console.print(check.explanation, style="yellow", highlight=False, markup=False)
+
+
+def _tensor_facts(graph: Graph, index: int) -> Facts:
+    tensor = graph.tensors[index]
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape), "format": str(tensor.format)}
+
+
+def _node_facts(view: NodeView) -> Facts:
+    try:
+        macs = operator(view).macs(view)
+    except HwsimError:
+        macs = 0
+    outputs = view.outputs
+    shape, dtype = (list(outputs[0].shape), outputs[0].dtype) if outputs else ([], "")
+    return {"op": view.node.op, "name": view.node.name, "shape": shape, "dtype": dtype, "macs": macs}
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value

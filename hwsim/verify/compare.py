@@ -1,0 +1,142 @@
+"""Compare every tensor of a simulation with what a real engine, or a recording, gives for the same input."""
+
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engines import Engine, engines
+from hwsim.engines import engine as engine_called
+from hwsim.errors import InputError
+from hwsim.graph import Graph
+from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile
+from hwsim.verify.check import Check, Difference, TensorCheck
+from hwsim.verify.explain import Explanation, explain_node, run_node, trace
+from hwsim.verify.golden import Source, by_tensor, open_recording, recorded_inputs, recorded_source
+
+Array = NDArray[Any]
+
+CHUNK_BYTES = 256 << 20
+
+
+def verify(
+    graph: Graph,
+    x: Inputs | None = None,
+    *,
+    engine: str | Engine,
+    against: str | PathLike[str] | Mapping[str, Array] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Check:
+    """Simulate `graph` on `x` as `engine`, and compare every tensor with a reference.
+
+    Parameters
+    ----------
+    x : as for `hwsim.simulate`; None takes the inputs out of a recording
+    engine : whose arithmetic to simulate
+    against : a real engine's name (default: the same engine), a golden .npz with arrays under tensor names, or such a mapping
+    progress : called with the number of samples done, again and again
+    """
+    profile = engine_called(engine)
+    program = compile(graph, profile)
+    if against is None or (isinstance(against, str) and against in engines()):
+        real = engine_called(against) if against is not None else profile
+        batch = SampleBatch.of(graph, _needed(graph, x))
+        source, version = _engine_source(graph, real)
+    else:
+        recorded, version = open_recording(against)
+        named = by_tensor(graph, recorded)
+        batch = SampleBatch.of(graph, x if x is not None else recorded_inputs(graph, named))
+        source = recorded_source(graph, named, batch)
+    return _Comparison(program, batch).run(source, f"{version}", progress)
+
+
+class _Comparison:
+    """Chunks of samples through both sides, counted per tensor."""
+
+    def __init__(self, program: Program, batch: SampleBatch) -> None:
+        self.program, self.batch = program, batch
+        self.counts: dict[int, list[float]] = {}
+        self.first: tuple[int, Difference] | None = None
+        self.reasons: dict[str, Explanation] = {}
+
+    def run(self, source: Source, against: str, progress: Callable[[int], None] | None) -> Check:
+        total = sum(tensor.size_bytes for tensor in self.program.graph.tensors)
+        width = max(1, CHUNK_BYTES // max(total, 1))
+        for start in range(0, self.batch.samples, width):
+            part = slice(start, min(start + width, self.batch.samples))
+            inputs = self.batch.arrays(part)
+            self._compare(self.program.run_samples(inputs, self.program.computed()), source(inputs), start)
+            if progress is not None:
+                progress(part.stop - part.start)
+        first = self.first[1] if self.first else None
+        return Check(self.program.engine.name, against, self.batch.samples, self._records(), first, self.reasons)
+
+    def _compare(self, ours: Mapping[int, Array], theirs: Mapping[int, Array], start: int) -> None:
+        for position, node in enumerate(self.program.nodes):
+            for slot, index in enumerate(node.view.node.outputs):
+                if index in theirs:
+                    self._compare_tensor(position, node, slot, index, ours, theirs, start)
+
+    def _compare_tensor(self, position: int, node: BoundNode, slot: int, index: int,
+                        ours: Mapping[int, Array], theirs: Mapping[int, Array], start: int) -> None:  # fmt: skip
+        expected, actual = theirs[index], ours[index]
+        wrong = expected != actual
+        count = self.counts.setdefault(index, [0, 0, 0.0, 0])
+        count[0] += expected.size
+        differing = int(np.count_nonzero(wrong))
+        if not differing:
+            return
+        count[1] += differing
+        count[2] = max(count[2], float(np.abs(expected.astype(np.float64) - actual.astype(np.float64)).max()))
+        inputs = [_known(i, ours, theirs, self.program) for i in node.view.node.inputs]
+        count[3] += int(np.count_nonzero(run_node(node.view, node.rule, inputs)[slot] != expected))
+        if self.first is None or position < self.first[0]:
+            self.first = position, _difference(node, slot, inputs, wrong, expected, actual, start)
+        name = node.view.output(slot).name
+        if count[3] and name not in self.reasons:
+            self.reasons[name] = explain_node(node.view, node.rule, inputs, slot, expected)
+
+    def _records(self) -> tuple[TensorCheck, ...]:
+        records = []
+        for node in self.program.nodes:
+            for index in node.view.node.outputs:
+                tensor, op = self.program.graph.tensors[index], node.view.node.op
+                if index in self.counts:
+                    elements, differing, largest, alone = self.counts[index]
+                    records.append(TensorCheck(tensor.name, op, tensor.dtype, int(elements), int(differing), largest, int(alone)))
+                else:
+                    records.append(TensorCheck(tensor.name, op, tensor.dtype, missing="not given by the reference"))
+        return tuple(records)
+
+
+def _known(index: int, ours: Mapping[int, Array], theirs: Mapping[int, Array], program: Program) -> Array:
+    """The reference's value of a node's input, the simulation's where the reference has none."""
+    if index in theirs:
+        return theirs[index]
+    return program.value(index, ours, next(iter(ours.values())).shape[0])
+
+
+def _difference(node: BoundNode, slot: int, inputs: list[Array], wrong: Array, expected: Array, actual: Array,
+                start: int) -> Difference:  # fmt: skip
+    where = tuple(int(i) for i in np.argwhere(wrong)[0])
+    details = trace(node.view, node.rule, inputs, where) if slot == 0 else {}
+    sample, batch = where[0] + start, expected.shape[1] if expected.ndim > 1 else 1
+    inner = where[1:]
+    row = (sample * batch + inner[0], *inner[1:]) if inner else (sample,)
+    name = node.view.output(slot).name
+    return Difference(name, node.view.node.op, node.view.node.name, row, expected[where].item(), actual[where].item(), details)
+
+
+def _needed(graph: Graph, x: Inputs | None) -> Inputs:
+    if x is None:
+        raise InputError(f"graph {graph.name!r}: no input was given; a real engine needs one")
+    return x
+
+
+def _engine_source(graph: Graph, real: Engine) -> tuple[Source, str]:
+    from hwsim.verify.reference import ReferenceSession
+
+    session = ReferenceSession(graph, real)
+    return session.tensors, f"{real.name} ({session.version})"

@@ -1,0 +1,163 @@
+"""Why two results of one node differ: try every known rule on the same inputs until the results agree."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engines import Rule
+from hwsim.errors import HwsimError
+from hwsim.graph import NodeView
+from hwsim.graph.graph import shorten
+from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
+from hwsim.ops import operator
+from hwsim.ops._accumulating import ACCUMULATOR, Accumulating, output_stage
+from hwsim.quantizers.multiplier import quantize_multiplier
+
+Array = NDArray[Any]
+
+
+NOTES = {
+    "double_rounding": "two roundings, up after the multiply, away from zero after the shift: TFLite reference, TFLM, CMSIS-NN",
+    "double_half_up": "two roundings, both ties up: ruy on x86",
+    "single_rounding": "one rounding, ties up: single-rounding builds of TFLite and CMSIS-NN, ruy on Arm",
+    "float32": "float32 product, ties to even: XNNPACK, ONNX Runtime, FBGEMM",
+    "float64": "float64 product, ties away from zero: LiteRT's reference FULLY_CONNECTED",
+    "int16_pairs": "pairs of products saturate at int16: vpmaddubsw on x86 without VNNI",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which rules reproduce one tensor.
+
+    Parameters
+    ----------
+    op : the operator
+    used : the rule that was simulated
+    equal : rules under which every element agrees, those that engines use first
+    nearest, differing : the rule with the fewest differing elements, and how many
+    tried, elements : how many rules, and elements each
+    """
+
+    op: str
+    used: Rule
+    equal: tuple[Rule, ...]
+    nearest: Rule | None
+    differing: int
+    tried: int
+    elements: int
+
+    def __str__(self) -> str:
+        if self.equal:
+            return f"{reproduced(self.used, self.equal)} of {self.elements}"
+        return (
+            f"simulated with {self.used}; none of the {self.tried} known rules makes all {self.elements} elements equal; "
+            f"nearest is {self.nearest}, under which {self.differing} differ"
+        )
+
+
+def reproduced(used: Rule, equal: Collection[Rule]) -> str:
+    """In words: which rules make all elements equal."""
+    best, *others = equal
+    notes = [NOTES[part] for part in (best.algorithm, best.accumulator) if part in NOTES]
+    note = f" ({'; '.join(notes)})" if notes else ""
+    also = f"; {len(others)} more known rules agree on these values" if others else ""
+    return f"simulated with {used}; {best}{note} makes all elements equal{also}"
+
+
+def summarize(reasons: Mapping[str, Explanation]) -> list[str]:
+    """One line per operator whose nodes one rule explains, otherwise one line per tensor."""
+    lines = []
+    groups: dict[tuple[str, Rule], dict[str, Explanation]] = {}
+    for tensor, reason in reasons.items():
+        groups.setdefault((reason.op, reason.used), {})[tensor] = reason
+    for (op, used), group in groups.items():
+        first = next(iter(group.values()))
+        common = [rule for rule in first.equal if all(rule in reason.equal for reason in group.values())]
+        if common:
+            lines.append(f"{op}, {len(group)} node{'s' * (len(group) > 1)}: {reproduced(used, common)}")
+        else:
+            lines += [f"{op} {shorten(tensor)!r}: {reason}" for tensor, reason in group.items()]
+    return lines
+
+
+def run_node(view: NodeView, rule: Rule, inputs: list[Array], dtypes: list[str] | None = None) -> list[Array]:
+    """The node's outputs, each (samples, *shape), under `rule`."""
+    samples = max((a.shape[0] for a in inputs if a.ndim), default=1)
+    kinds = dtypes or [tensor.dtype for tensor in view.outputs]
+    outputs = [np.empty((samples, *tensor.shape), kind) for tensor, kind in zip(view.outputs, kinds, strict=True)]
+    operator(view).bind(view, rule)(inputs, outputs)
+    return outputs
+
+
+def explain_node(view: NodeView, used: Rule, inputs: list[Array], position: int, expected: Array) -> Explanation:
+    """Try every known rule of the node on `inputs` against `expected`, its output number `position`."""
+    results: dict[Rule, int] = {}
+    for rule in operator(view).known_rules(view):
+        try:
+            got = run_node(view, rule, inputs)[position]
+        except HwsimError:
+            continue
+        results[rule] = int(np.count_nonzero(got != expected))
+    return _explanation(view.node.op, used, results, expected.size)
+
+
+def explain_accumulators(
+    accumulator: Array,
+    observed: Array,
+    *,
+    scale: Array | float,
+    zero_point: int = 0,
+    minimum: int = -128,
+    maximum: int = 127,
+    used: str = "double_rounding",
+) -> Explanation:
+    """Which rounding rule turns `accumulator` into `observed`: two plain arrays, for instance off a chip.
+
+    Parameters
+    ----------
+    accumulator : int32, shape (..., channels)
+    observed : integer codes, same shape
+    scale : the real multiplier, one or one per channel
+    zero_point, minimum, maximum : of the output codes
+    used : the rounding that you expected, for the words
+    """
+    sums = np.ascontiguousarray(accumulator, np.int32).reshape(-1, accumulator.shape[-1])
+    real = np.ascontiguousarray(np.broadcast_to(np.asarray(scale, np.float64), sums.shape[1]))
+    multiplier, shift = quantize_multiplier(real)
+    results = {}
+    for name, code in ROUNDINGS.items():
+        if name != "accumulator":
+            got = np.empty(sums.shape, np.int64)
+            requantize_rows(sums, OutputStage(code, multiplier, shift, real, zero_point, minimum, maximum), got)
+            results[Rule(name)] = int(np.count_nonzero(got.reshape(observed.shape) != observed))
+    return _explanation("output stage", Rule(used), results, observed.size)
+
+
+def trace(view: NodeView, rule: Rule, inputs: list[Array], index: tuple[int, ...]) -> Mapping[str, int | float]:
+    """Accumulator, multiplier, shift, scale and zero point behind one output element, where the node has them.
+
+    index : (sample, *position in the output)
+    """
+    if not isinstance(operator(view), Accumulating):
+        return {"zero_point": view.output().zero_point} if view.output().format is not None else {}
+    channel = index[-1]
+    stage = output_stage(view, rule, view.output().shape[-1])
+    one = [a[index[0] : index[0] + 1] if a.ndim else a for a in inputs]
+    accumulator = run_node(view, ACCUMULATOR, one, ["int32"])[0][(0, *index[1:])]
+    return {
+        "accumulator": int(accumulator),
+        "multiplier": int(stage.multiplier[channel]),
+        "shift": int(stage.shift[channel]),
+        "scale": float(stage.scale[channel]),
+        "zero_point": stage.zero_point,
+    }
+
+
+def _explanation(op: str, used: Rule, results: Mapping[Rule, int], elements: int) -> Explanation:
+    equal = tuple(rule for rule, differing in results.items() if differing == 0)
+    nearest, differing = min(results.items(), key=lambda item: item[1], default=(None, elements))
+    return Explanation(op, used, equal, nearest, differing, len(results), elements)

@@ -1,0 +1,183 @@
+"""Convolutions and fully connected layers: int32 accumulators, then the output stage."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import rounding
+from .rounding import clamp, quantize_multiplier, wrap
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Padding = str | Sequence[tuple[int, int]]
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int, int]:
+    """Padding before, padding after and output size of SAME along one axis.
+
+    Source: TFLite kernels/padding.h, ComputePaddingHeightWidth; the odd one goes after.
+    """
+    out = math.ceil(size / stride)
+    total = max((out - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2, out
+
+
+def window(
+    padding: Padding, axis: int, size: int, kernel: int, stride: int, dilation: int = 1
+) -> tuple[int, int]:
+    """Padding before and output size along one axis; padding 'same', 'valid' or two pairs."""
+    if padding == "same":
+        before, _, out = same_padding(size, kernel, stride, dilation)
+        return before, out
+    before, after = (0, 0) if padding == "valid" else padding[axis]  # type: ignore[misc]
+    return before, (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    *,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    padding: Padding = "valid",
+    input_zero_point: int = 0,
+    weight_zero_point: int = 0,
+    groups: int = 1,
+    accumulator_bits: int = 32,
+) -> Array:
+    """Accumulators of CONV_2D; w is (out_channels, height, width, in_channels / groups).
+
+    Source: TFLite reference/integer_ops/conv.h, ConvPerChannel; reference/conv.h (uint8). Taps
+    outside the image are skipped. The sum wraps at `accumulator_bits`.
+    """
+    batches, in_h, in_w, in_c = x.shape
+    out_c, k_h, k_w, group_c = w.shape
+    assert in_c == group_c * groups
+    top, out_h = window(padding, 0, in_h, k_h, stride[0], dilation[0])
+    left, out_w = window(padding, 1, in_w, k_w, stride[1], dilation[1])
+    image, taps = x.tolist(), w.tolist()
+    out = np.zeros((batches, out_h, out_w, out_c), _accumulator_dtype(accumulator_bits))
+    for b, y, z, oc in np.ndindex(*out.shape):
+        first = oc // (out_c // groups) * group_c
+        acc = 0 if bias is None else int(bias[oc])
+        for i in range(k_h):
+            for j in range(k_w):
+                row = y * stride[0] - top + i * dilation[0]
+                column = z * stride[1] - left + j * dilation[1]
+                if not (0 <= row < in_h and 0 <= column < in_w):
+                    continue
+                pixel = image[b][row][column]
+                for c in range(group_c):
+                    value = pixel[first + c] - input_zero_point
+                    acc += value * (taps[oc][i][j][c] - weight_zero_point)
+        out[b, y, z, oc] = wrap(acc, accumulator_bits)
+    return out
+
+
+def depthwise_conv2d(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    *,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    padding: Padding = "valid",
+    input_zero_point: int = 0,
+    weight_zero_point: int = 0,
+    accumulator_bits: int = 32,
+) -> Array:
+    """Accumulators of DEPTHWISE_CONV_2D; w is (1, height, width, in_channels * multiplier).
+
+    Source: TFLite reference/integer_ops/depthwise_conv.h. Output channel = input * multiplier + m.
+    """
+    batches, in_h, in_w, in_c = x.shape
+    _, k_h, k_w, out_c = w.shape
+    top, out_h = window(padding, 0, in_h, k_h, stride[0], dilation[0])
+    left, out_w = window(padding, 1, in_w, k_w, stride[1], dilation[1])
+    image, taps = x.tolist(), w[0].tolist()
+    out = np.zeros((batches, out_h, out_w, out_c), _accumulator_dtype(accumulator_bits))
+    for b, y, z, oc in np.ndindex(*out.shape):
+        ic = oc // (out_c // in_c)
+        acc = 0 if bias is None else int(bias[oc])
+        for i in range(k_h):
+            for j in range(k_w):
+                row = y * stride[0] - top + i * dilation[0]
+                column = z * stride[1] - left + j * dilation[1]
+                if 0 <= row < in_h and 0 <= column < in_w:
+                    value = image[b][row][column][ic] - input_zero_point
+                    acc += value * (taps[i][j][oc] - weight_zero_point)
+        out[b, y, z, oc] = wrap(acc, accumulator_bits)
+    return out
+
+
+def fully_connected(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    *,
+    input_zero_point: int = 0,
+    weight_zero_point: int = 0,
+    accumulator_bits: int = 32,
+) -> Array:
+    """Accumulators of FULLY_CONNECTED; x is (rows, depth), w is (out_channels, depth).
+
+    Source: TFLite reference/integer_ops/fully_connected.h.
+    """
+    out = np.zeros((x.shape[0], w.shape[0]), _accumulator_dtype(accumulator_bits))
+    for row, values in enumerate(x.tolist()):
+        for oc, taps in enumerate(w.tolist()):
+            acc = 0 if bias is None else int(bias[oc])
+            for value, tap in zip(values, taps, strict=True):
+                acc += (value - input_zero_point) * (tap - weight_zero_point)
+            out[row, oc] = wrap(acc, accumulator_bits)
+    return out
+
+
+def output_stage(
+    acc: Array,
+    rule: str,
+    scales: Sequence[float],
+    zero_point: int,
+    lo: int,
+    hi: int,
+    dtype: Any = np.int8,
+) -> Array:
+    """Requantize accumulators to codes: rule, then the zero point, then the clamp.
+
+    `rule` is 'double_rounding', 'double_half_up', 'single_rounding', 'reduced_int64', 'float32',
+    'float64', or 'optimized_depthwise': TFLite optimized_ops.h Quantize, which rounds half up in
+    whole vectors of 8 channels and uses 'double_rounding' for the channels left over. `scales` holds
+    one value, or one per channel of the last axis. The integer rules turn each scale into a
+    multiplier with `quantize_multiplier`.
+    """
+    channels = acc.shape[-1]
+    rules = [rule] * channels
+    if rule == "optimized_depthwise":
+        whole = channels // 8 * 8
+        rules = ["double_half_up"] * whole + ["double_rounding"] * (channels - whole)
+    steps = [_requantizer(rules[c], scales[c % len(scales)]) for c in range(channels)]
+    out = np.zeros(acc.shape, dtype)
+    for index in np.ndindex(*acc.shape):
+        out[index] = clamp(steps[index[-1]](int(acc[index])) + zero_point, lo, hi)
+    return out
+
+
+def _requantizer(rule: str, scale: float) -> Callable[[int], int]:
+    if rule in ("float32", "float64"):
+        function = getattr(rounding, rule)
+        return lambda acc: int(function(acc, scale))
+    multiplier, shift = quantize_multiplier(scale)
+    functions = {
+        "double_rounding": rounding.double_rounding,
+        "double_half_up": rounding.double_half_up,
+        "single_rounding": rounding.single_rounding,
+        "reduced_int64": rounding.reduced_int64,
+    }
+    chosen = functions[rule]
+    return lambda acc: chosen(acc, multiplier, shift)
+
+
+def _accumulator_dtype(bits: int) -> Any:
+    return {32: np.int32, 64: np.int64}[bits]
