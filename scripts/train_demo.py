@@ -1,7 +1,7 @@
 """Train the demonstration network of hwsim on Fashion-MNIST.
 
 Needs ``torch==2.13.0``, ``numpy`` and the Debian package ``dataset-fashion-mnist`` (MIT licence).
-Training takes about ten minutes on two cores.
+Training takes about six minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the idx .gz files")
     parser.add_argument("--out", type=Path, required=True, help="folder of the float network")
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--tflite", type=Path, help="quantise --out into this file, no training")
     args = parser.parse_args()
     if args.tflite:

@@ -72,7 +72,8 @@ def checked_affine(
     label: str,
 ) -> Affine:
     """A number format for `tensor`, of private read-only copies; ModelFormatError where it contradicts the tensor."""
-    wrong = np.flatnonzero(~np.isfinite(scale) | (scale < 0))
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero(~np.isfinite(scale) | (scale < 0))
     if wrong.size:
         raise ModelFormatError(
             f"{label}: scale[{wrong[0]}] is {float(scale[wrong[0]])}; must be finite and not negative"

@@ -17,6 +17,7 @@ from hwsim.importers._tflite_schema import IDENTIFIER, SCHEMA_VERSION, schema
 TENSOR_BYTES = 24
 OPERATOR_BYTES = 24
 QUANTIZATION_BYTES = 16
+CONSTANT_BYTES = 8
 
 
 class Reader:

@@ -14,7 +14,7 @@ from hwsim.errors import ModelFormatError, UnsupportedError
 from hwsim.graph._stored import checked_affine, checked_shape, constant
 from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Tensor
-from hwsim.importers._tflite_reader import QUANTIZATION_BYTES, TENSOR_BYTES, Reader
+from hwsim.importers._tflite_reader import CONSTANT_BYTES, QUANTIZATION_BYTES, TENSOR_BYTES, Reader
 from hwsim.importers._tflite_schema import PACKED_INT4, has_numpy_dtype, names
 
 
@@ -70,7 +70,7 @@ class TensorReader:
                 f"{label}: has a quantization of type {found.DetailsType()}; expected scale and zero point"
             )
         scale = self._reader.numbers(found, "Scale")
-        if not scale.any():
+        if np.count_nonzero(scale) == 0:
             return None
         self._reader.charge(QUANTIZATION_BYTES)
         zero_point = _spread(self._reader.numbers(found, "ZeroPoint"), scale.size, label)
@@ -88,6 +88,7 @@ class TensorReader:
         if not has_numpy_dtype(type_name):
             self.without_value[index] = type_name
             return None
+        self._reader.charge(CONSTANT_BYTES)
         key = table.Buffer(), type_name
         if key not in self._constants or self._constants[key].size != prod(tensor.shape):
             self._constants[key] = self._constant(raw, tensor, type_name, label)

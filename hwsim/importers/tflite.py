@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from flatbuffers.number_types import Int32Flags
 
 from hwsim.errors import ModelFormatError, UnsupportedError
 from hwsim.graph._stored import boundary
@@ -26,6 +27,7 @@ from hwsim.importers._tflite_tensors import TensorReader
 from hwsim.ops import by_source
 from hwsim.ops._base import Op, TfliteOptions
 
+BUILTIN_CODE_SLOT = 10
 EMPTY_TABLE = b"\x04\x00\x04\x00\x04\x00\x00\x00"
 """A flatbuffer table at byte 4 in which every field is absent, and so has the schema's default."""
 
@@ -88,7 +90,7 @@ class _GraphReader:
     def _operator_name(self, index: int) -> str:
         if index not in self._operator_names:
             code = self._reader.table(self._model, "OperatorCodes", index)
-            builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            builtin = _builtin_code(code)
             name = builtin_names().get(builtin, f"BUILTIN_{builtin}")
             custom = f"CUSTOM:{self._reader.text(code.CustomCode())}" if name == "CUSTOM" else name
             self._operator_names[index] = custom
@@ -123,6 +125,13 @@ class _GraphReader:
         return value if enum is None else _enum_name(enum, int(value), field, self._reader.where)
 
 
+def _builtin_code(code: Any) -> int:
+    # The package's own BuiltinCode() ignores codes below 127, which a file may give there alone; LiteRT takes the
+    # larger of the two.
+    builtin: int = code._tab.GetSlot(BUILTIN_CODE_SLOT, 0, Int32Flags)
+    return max(builtin, code.DeprecatedBuiltinCode())
+
+
 def _options_table(operator: Any, name: str) -> Any:
     table = getattr(schema(), name)()
     table.Init(EMPTY_TABLE, 4)
@@ -141,10 +150,11 @@ def _enum_name(enum: str, value: int, field: str, label: str) -> str:
 
 
 def _with_empty_constants(tensors: list[Tensor], nodes: list[Node], inputs: tuple[int, ...]) -> list[Tensor]:
-    """A tensor without elements that nothing computes is a constant: its value takes no bytes in the file."""
+    """A tensor without elements that is read and never computed is a constant: its value takes no bytes in the file."""
     computed = {index for node in nodes for index in node.outputs} | set(inputs)
+    needed = {index for node in nodes for index in node.inputs} - computed
     return [
-        tensor if index in computed or not _is_empty(tensor) else replace(tensor, data=_empty(tensor))
+        replace(tensor, data=_empty(tensor)) if index in needed and _is_empty(tensor) else tensor
         for index, tensor in enumerate(tensors)
     ]
 

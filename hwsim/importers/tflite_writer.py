@@ -179,7 +179,7 @@ class _Writer:
         return int(self._builder.CreateNumpyVector(array))
 
     def _text(self, value: str) -> int:
-        return int(self._builder.CreateString(value))
+        return int(self._builder.CreateString(value.encode(errors="backslashreplace")))
 
 
 def _known_operator(node: Node, label: str) -> tuple[str, TfliteOptions | None]:

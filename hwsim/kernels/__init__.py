@@ -4,7 +4,12 @@ Numba promotes integers to 64 bits and NumPy wraps them at their own width, so e
 and narrows through a named helper (`wrap_int32`); then the compiled and the uncompiled run agree, which the tests check.
 """
 
+import os
+import tempfile
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -14,7 +19,43 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def kernel(function: _F) -> _F:
     """Compile `function`, cached on disk, without the interpreter's lock; IEEE arithmetic, no contraction."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)(function)  # type: ignore[no-any-return]
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        compiled: _F = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return compiled
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled kernels lie: in the user's cache, under a name that changes with any kernel's source.
+
+    Numba looks only at the file that a kernel stands in, and would keep one that calls a helper changed elsewhere.
+    """
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for parent in (home / "hwsim", Path(tempfile.gettempdir()) / f"hwsim-{_user()}"):
+        folder = parent / f"kernels-{digest}"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK) and _is_ours(parent) and _is_ours(folder):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="hwsim-"))
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else could have put code there: compiled kernels are loaded without further question."""
+    status = folder.stat()
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 
 
 def on_compilation(callback: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.kernels import kernel
-from hwsim.kernels.integers import clamp, wrap_int32
+from hwsim.kernels.integers import clamp, wrap_int16, wrap_int32
 from hwsim.kernels.requantize import (
     doubling_high_multiply,
     requantize_tflite_double_rounding,
@@ -37,7 +37,7 @@ class AddParams(NamedTuple):
 
 @kernel
 def add_tflite_reference(first, second, p, start, stop, out):  # type: ignore[no-untyped-def]
-    """Both inputs requantized to a common scale, added, requantized. 
+    """Both inputs requantized to a common scale, added, requantized.
 
     first, second, out : int8 or uint8 (samples, size); the elements start <= i < stop of each sample are computed
     """
@@ -53,15 +53,34 @@ def add_tflite_reference(first, second, p, start, stop, out):  # type: ignore[no
 
 @kernel
 def add_tflite_simd(first, second, p, start, stop, out):  # type: ignore[no-untyped-def]
-    """LiteRT's vector body: the input's shift joins the left shift, so the inputs round once. Same arguments."""
+    """LiteRT's vector body for int8: each input's shift joins the left shift, so the inputs round once. Same arguments."""
     for n in range(out.shape[0]):
         for i in range(start, stop):
             raised = (np.int64(first[n, i]) - p.zero_points[0]) << np.int64(p.left_shift + p.shifts[0])
             total = doubling_high_multiply(raised, p.multipliers[0])
             raised = (np.int64(second[n, i]) - p.zero_points[1]) << np.int64(p.left_shift + p.shifts[1])
             total += doubling_high_multiply(raised, p.multipliers[1])
-            value = rounding_shift_right(doubling_high_multiply(wrap_int32(total), p.multiplier), -p.shift)
-            out[n, i] = clamp(value + np.int64(p.zero_point), np.int64(p.minimum), np.int64(p.maximum))
+            out[n, i] = narrow_sum(total, p)
+
+
+@kernel
+def add_tflite_simd_uint8(first, second, p, start, stop, out):  # type: ignore[no-untyped-def]
+    """LiteRT's vector body for uint8: each input's shift comes after the multiplier and drops bits. Same arguments."""
+    for n in range(out.shape[0]):
+        for i in range(start, stop):
+            raised = (np.int64(first[n, i]) - p.zero_points[0]) << np.int64(p.left_shift)
+            total = doubling_high_multiply(raised, p.multipliers[0]) >> np.int64(-p.shifts[0])
+            raised = (np.int64(second[n, i]) - p.zero_points[1]) << np.int64(p.left_shift)
+            total += doubling_high_multiply(raised, p.multipliers[1]) >> np.int64(-p.shifts[1])
+            out[n, i] = narrow_sum(total, p)
+
+
+@kernel
+def narrow_sum(total, p):  # type: ignore[no-untyped-def]
+    """A sum through the output's multiplier, narrowed to 16 bits on the way as the vector registers do."""
+    scaled = rounding_shift_right(doubling_high_multiply(wrap_int32(total), p.multiplier), -p.shift)
+    value = wrap_int16(wrap_int16(scaled) + np.int64(p.zero_point))
+    return clamp(value, np.int64(p.minimum), np.int64(p.maximum))
 
 
 @kernel

@@ -7,7 +7,7 @@ import numpy as np
 
 from hwsim.kernels import kernel
 from hwsim.kernels.integers import clamp, wrap_int32
-from hwsim.kernels.requantize import requantize_float32, requantize_ruy_double_half_up, requantize_tflite_double_rounding
+from hwsim.kernels.requantize import requantize_ruy_double_half_up, requantize_tflite_double_rounding
 
 
 @kernel
@@ -34,18 +34,29 @@ def mean_double_rounding(sums, offset, multiplier, shift, zero_point, minimum, m
 
 
 @kernel
-def mean_raw_half_up(sums, multiplier, shift, bias, minimum, maximum, out):  # type: ignore[no-untyped-def]
-    """LiteRT optimized over height and width: raw codes scaled, zero points in a rounded bias. Same shapes."""
+def mean_raw_vectors(sums, multiplier, shift, bias, minimum, maximum, out):  # type: ignore[no-untyped-def]
+    """LiteRT optimized over height and width: raw codes scaled, zero points in a rounded bias. Same shapes.
+
+    Whole vectors of 16 channels round half up twice, the channels left over as TFLite's reference.
+    """
+    whole = sums.shape[1] // 16 * 16
     for i in range(sums.shape[0]):
         for k in range(sums.shape[1]):
-            value = requantize_ruy_double_half_up(wrap_int32(sums[i, k]), multiplier, shift) + np.int64(bias)
-            out[i, k] = clamp(value, np.int64(minimum), np.int64(maximum))
+            total = wrap_int32(sums[i, k])
+            if k < whole:
+                value = requantize_ruy_double_half_up(total, multiplier, shift)
+            else:
+                value = requantize_tflite_double_rounding(total, multiplier, shift)
+            out[i, k] = clamp(value + np.int64(bias), np.int64(minimum), np.int64(maximum))
 
 
 @kernel
-def mean_float32(sums, offset, scale, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
-    """XNNPACK: zero points removed, one float32 product. Same shapes as `mean_double_rounding`."""
+def mean_float32(sums, scale, offset, minimum, maximum, out):  # type: ignore[no-untyped-def]
+    """XNNPACK: one float32 product and sum, ties to even. Same shapes.
+
+    offset : float32, the output's zero point less the scaled zero points of the elements
+    """
     for i in range(sums.shape[0]):
         for k in range(sums.shape[1]):
-            value = requantize_float32(wrap_int32(sums[i, k] - np.int64(offset)), scale) + np.int64(zero_point)
-            out[i, k] = clamp(value, np.int64(minimum), np.int64(maximum))
+            value = np.rint(np.float32(sums[i, k]) * np.float32(scale) + np.float32(offset))
+            out[i, k] = clamp(np.int64(value), np.int64(minimum), np.int64(maximum))

@@ -6,39 +6,71 @@ Source: TFLite reference/quantize.h, reference/requantize.h, reference/dequantiz
 import numpy as np
 
 from hwsim.kernels import kernel
-from hwsim.kernels.integers import clamp
+from hwsim.kernels.integers import clamp, wrap_int32
 from hwsim.kernels.requantize import round_half_away
 
 
 @kernel
 def quantize_half_away(values, scale, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
-    """float32 division, ties away from zero; NaN gives `minimum`. values : float32 (size,); out : integer (size,)."""
-    for i in range(values.shape[0]):
-        quotient = np.float64(values[i] / np.float32(scale))
-        limited = min(max(quotient, -2147483648.0), 2147483647.0) if quotient == quotient else -2147483648.0
-        out[i] = clamp(round_half_away(limited) + np.int64(zero_point), np.int64(minimum), np.int64(maximum))
+    """Division in the width of `scale`, float32 or float64; ties away from zero.
+
+    values : float32 (samples, size); out : integer (samples, size)
+    What does not fit an int32, and NaN, becomes the smallest int32, as in x86's conversion; adding the zero point wraps.
+    """
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            quotient = np.float64(values[n, i] / scale)
+            code = round_half_away(quotient) if abs(quotient) < 2147483648.0 else np.int64(-2147483648)
+            out[n, i] = clamp(wrap_int32(wrap_int32(code) + np.int64(zero_point)), np.int64(minimum), np.int64(maximum))
 
 
 @kernel
 def quantize_half_even(values, inverse_scale, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
-    """float32 product with the reciprocal, ties to even; NaN gives `minimum`. Same shapes."""
-    for i in range(values.shape[0]):
-        product = np.float64(np.rint(values[i] * np.float32(inverse_scale)))
-        limited = min(max(product, -2147483648.0), 2147483647.0) if product == product else -2147483648.0
-        out[i] = clamp(np.int64(limited) + np.int64(zero_point), np.int64(minimum), np.int64(maximum))
+    """float32 product with the reciprocal; ties to even. Otherwise as `quantize_half_away`."""
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            product = np.float64(values[n, i] * np.float32(inverse_scale))
+            code = np.int64(np.rint(product)) if abs(product) < 2147483648.0 else np.int64(-2147483648)
+            out[n, i] = clamp(wrap_int32(wrap_int32(code) + np.int64(zero_point)), np.int64(minimum), np.int64(maximum))
+
+
+@kernel
+def quantize_limited_half_even(values, inverse_scale, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
+    """XNNPACK: the float32 product limited to the codes, then rounded, ties to even; NaN gives `maximum`. Same shapes."""
+    low, high = np.float32(minimum - zero_point), np.float32(maximum - zero_point)
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            product = values[n, i] * np.float32(inverse_scale)
+            limited = max(product, low) if product < high else high
+            out[n, i] = np.int64(np.rint(limited)) + np.int64(zero_point)
 
 
 @kernel
 def requantize_eight_bit_multiplier(codes, input_zero_point, multiplier, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
-    """XNNPACK: a multiplier with 8 fraction bits, ties up. codes, out : integer (size,)."""
-    for i in range(codes.shape[0]):
-        product = (np.int64(codes[i]) - np.int64(input_zero_point)) * np.int64(multiplier)
-        value = ((product + np.int64(128)) >> np.int64(8)) + np.int64(zero_point)
-        out[i] = clamp(value, np.int64(minimum), np.int64(maximum))
+    """XNNPACK: a multiplier with 8 fraction bits, ties up. codes, out : integer (samples, size)."""
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            product = (np.int64(codes[n, i]) - np.int64(input_zero_point)) * np.int64(multiplier)
+            value = ((product + np.int64(128)) >> np.int64(8)) + np.int64(zero_point)
+            out[n, i] = clamp(value, np.int64(minimum), np.int64(maximum))
 
 
 @kernel
 def dequantize(codes, scale, zero_point, out):  # type: ignore[no-untyped-def]
-    """float32(scale * (code - zero_point)). codes : integer (size,); out : float32 (size,)."""
-    for i in range(codes.shape[0]):
-        out[i] = np.float32(np.float64(np.float32(scale)) * np.float64(np.int64(codes[i]) - np.int64(zero_point)))
+    """float32(scale * (code - zero_point)), rounded once. codes : integer (samples, size); out : float32, same shape."""
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            centered = np.float64(np.int64(codes[n, i]) - np.int64(zero_point))
+            out[n, i] = np.float32(np.float64(np.float32(scale)) * centered)
+
+
+@kernel
+def dequantize_multiply_add(codes, scale, zero_point, out):  # type: ignore[no-untyped-def]
+    """float32(code * scale) - float32(zero_point * scale), rounded three times. Same shapes.
+
+    Source: TFLite optimized/optimized_ops.h, Dequantize.
+    """
+    offset = np.float32(-np.float64(zero_point) * np.float64(np.float32(scale)))
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            out[n, i] = np.float32(codes[n, i]) * np.float32(scale) + offset

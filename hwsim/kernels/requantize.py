@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from hwsim.kernels import kernel
 from hwsim.kernels.integers import clamp, wrap_int32
 
-ROUNDINGS = {"double_rounding": 0, "double_half_up": 1, "single_rounding": 2, "float32": 3, "float64": 4, "accumulator": 5}
-_DOUBLE, _DOUBLE_UP, _SINGLE, _FLOAT32, _FLOAT64, _ACCUMULATOR = range(6)
+ROUNDINGS = {
+    "double_rounding": 0,
+    "double_half_up": 1,
+    "single_rounding": 2,
+    "float32": 3,
+    "float64": 4,
+    "double_half_up_by_8": 5,
+    "accumulator": 6,
+}
+_DOUBLE, _DOUBLE_UP, _SINGLE, _FLOAT32, _FLOAT64, _DOUBLE_UP_BY_8, _ACCUMULATOR = range(7)
 
 
 class OutputStage(NamedTuple):
@@ -112,10 +120,15 @@ def requantize_float64(accumulator, scale):  # type: ignore[no-untyped-def]
 
 @kernel
 def requantize(accumulator, channel, stage):  # type: ignore[no-untyped-def]
-    """One accumulator through `stage`: scaled, rounded, moved by the zero point, clamped."""
-    if stage.rounding == _DOUBLE:
+    """One accumulator through `stage`: scaled, rounded, moved by the zero point, clamped.
+
+    "double_half_up_by_8" is LiteRT's optimized depthwise convolution: ties up in whole vectors of 8 channels, the
+    channels left over as its reference. Source: TFLite optimized/integer_ops/depthwise_conv.h, neon Quantize.
+    """
+    whole_vectors = stage.multiplier.shape[0] // 8 * 8
+    if stage.rounding == _DOUBLE or (stage.rounding == _DOUBLE_UP_BY_8 and channel >= whole_vectors):
         value = requantize_tflite_double_rounding(accumulator, stage.multiplier[channel], stage.shift[channel])
-    elif stage.rounding == _DOUBLE_UP:
+    elif stage.rounding in (_DOUBLE_UP, _DOUBLE_UP_BY_8):
         value = requantize_ruy_double_half_up(accumulator, stage.multiplier[channel], stage.shift[channel])
     elif stage.rounding == _SINGLE:
         value = requantize_single_rounding(accumulator, stage.multiplier[channel], stage.shift[channel])

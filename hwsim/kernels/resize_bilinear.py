@@ -47,7 +47,7 @@ def resize_bilinear_q11(images, rows, columns, out):  # type: ignore[no-untyped-
 
 @kernel
 def resize_bilinear_float32(images, rows, row_fraction, columns, column_fraction, out):  # type: ignore[no-untyped-def]
-    """LiteRT's uint8: four float32 products, summed in order, 0.5 added, truncated.
+    """LiteRT's reference uint8: each code times both fractions in turn, summed in float32, 0.5 added, truncated.
 
     images, out : uint8 (batch, height, width, channels)
     rows, columns : int64 (out size, 2): lower and upper index; row_fraction, column_fraction : float32 (out size,)
@@ -63,4 +63,24 @@ def resize_bilinear_float32(images, rows, row_fraction, columns, column_fraction
                     total += np.float32(images[n, bottom, left, c]) * fy * (one - fx)
                     total += np.float32(images[n, top, right, c]) * (one - fy) * fx
                     total += np.float32(images[n, bottom, right, c]) * fy * fx
+                    out[n, y, x, c] = np.uint8(total + np.float32(0.5))
+
+
+@kernel
+def resize_bilinear_float32_weights(images, rows, row_fraction, columns, column_fraction, out):  # type: ignore[no-untyped-def]
+    """LiteRT's optimized uint8: each code times the product of its fractions, in another order. Same arguments.
+
+    Source: TFLite optimized/resize_bilinear.h, ResizeBilinearGenericSmallChannel.
+    """
+    one = np.float32(1.0)
+    for n in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            top, bottom, fy = rows[y, 0], rows[y, 1], row_fraction[y]
+            for x in range(out.shape[2]):
+                left, right, fx = columns[x, 0], columns[x, 1], column_fraction[x]
+                for c in range(out.shape[3]):
+                    total = np.float32(images[n, top, left, c]) * ((one - fy) * (one - fx))
+                    total += np.float32(images[n, top, right, c]) * ((one - fy) * fx)
+                    total += np.float32(images[n, bottom, left, c]) * (fy * (one - fx))
+                    total += np.float32(images[n, bottom, right, c]) * (fy * fx)
                     out[n, y, x, c] = np.uint8(total + np.float32(0.5))

@@ -114,7 +114,10 @@ def limits(dtype: str) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
-def everywhere(algorithm: str, *signatures: str) -> Mapping[str, Mapping[str, RuleFor]]:
-    """Rules of an operator that all four TFLite engines compute alike."""
-    rules = {signature: Rule(algorithm) for signature in signatures}
-    return {"litert-reference": rules, "tflite-micro": rules}
+def everywhere(algorithm: str, *signatures: str, micro: Sequence[str] | None = None) -> Mapping[str, Mapping[str, RuleFor]]:
+    """Rules of an operator that all four TFLite engines compute alike; `micro` lists what TFLM takes, if not all."""
+    rule = Rule(algorithm)
+    return {
+        "litert-reference": dict.fromkeys(signatures, rule),
+        "tflite-micro": dict.fromkeys(signatures if micro is None else micro, rule),
+    }

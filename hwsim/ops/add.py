@@ -1,18 +1,18 @@
 """ADD: two quantized tensors, each with its own scale, broadcast against each other."""
 
-from math import frexp
+from math import frexp, prod
 
 import numpy as np
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView, Tensor
-from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_xnnpack
+from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
 LEFT_SHIFT = 20
-VECTOR = 16
+VECTORS = {"int8": (add_tflite_simd, 16), "uint8": (add_tflite_simd_uint8, 8)}
 
 
 def _xnnpack(view: NodeView) -> Rule | None:
@@ -43,19 +43,20 @@ class Add(Op):
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
+            raise no_rule(view, rule)
         shape = view.output().shape
         params = _params_xnnpack(view) if rule.algorithm == "xnnpack" else _params_tflite(view)
-        size = int(np.prod(shape))
-        body = {"tflite": 0, "tflite_simd": size - size % VECTOR, "xnnpack": 0}.get(rule.algorithm)
-        if body is None:
-            raise no_rule(view, rule)
         rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference
+        vector, width = VECTORS[view.input(0).dtype]
+        size = prod(shape)
+        body = size - size % width if rule.algorithm == "tflite_simd" else 0
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             first, second = sample_rows(inputs[0], shape), sample_rows(inputs[1], shape)
             out = outputs[0].reshape(outputs[0].shape[0], -1)
             if body:
-                add_tflite_simd(first, second, params, 0, body, out)
+                vector(first, second, params, 0, body, out)
             if body < size:
                 rest(first, second, params, body, size, out)
 

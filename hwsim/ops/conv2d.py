@@ -10,8 +10,17 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import conv2d, conv2d_int16_pairs
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
-from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
+from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._window import window
+
+
+def _groups(view: NodeView) -> int:
+    return view.input(0).shape[3] // view.input(1).shape[3]
+
+
+def _ungrouped(rule: Rule) -> RuleFor:
+    """LiteRT's optimized convolution leaves grouped ones to the reference kernel."""
+    return lambda view: rule if _groups(view) == 1 else None
 
 
 class Conv2d(Accumulating):
@@ -33,7 +42,10 @@ class Conv2d(Accumulating):
     accumulators = ("int16_pairs",)
     rules = {
         "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding", "float32_product")},
-        "litert-optimized": {"int8": Rule("double_half_up"), "uint8": Rule("double_half_up", "float32_product")},
+        "litert-optimized": {
+            "int8": _ungrouped(Rule("double_half_up")),
+            "uint8": _ungrouped(Rule("double_half_up", "float32_product")),
+        },
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
     }
@@ -53,8 +65,8 @@ class Conv2d(Accumulating):
         return prod(view.output().shape) * prod(view.input(1).shape[1:])
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        out_channels, height, width, group_channels = view.input(1).shape
-        groups = view.input(0).shape[3] // group_channels
+        out_channels, height, width, _ = view.input(1).shape
+        groups = _groups(view)
         weights = np.ascontiguousarray(centered_weights(view).reshape(groups, out_channels // groups, -1))
         bias = bias_or_zeros(view, out_channels)
         stage = output_stage(view, rule, out_channels)

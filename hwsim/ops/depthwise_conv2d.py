@@ -30,7 +30,7 @@ class DepthwiseConv2d(Accumulating):
     )
     rules = {
         "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding", "float32_product")},
-        "litert-optimized": {"int8": Rule("double_half_up")},
+        "litert-optimized": {"int8": Rule("double_half_up_by_8")},
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
     }

@@ -7,7 +7,7 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
-from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_half_up, sum_middle
+from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vectors, sum_middle
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.quantizers.multiplier import quantize_multiplier
 
@@ -18,7 +18,7 @@ def _over_image(view: NodeView) -> bool:
 
 def _optimized(view: NodeView) -> Rule | None:
     """LiteRT has an optimized mean over height and width with the dimensions kept."""
-    return Rule("raw_half_up") if _over_image(view) and view.attributes.get("keep_dims") else None
+    return Rule("raw_vectors") if _over_image(view) and view.attributes.get("keep_dims") else None
 
 
 class Mean(Op):
@@ -73,16 +73,17 @@ def _finish(view: NodeView, rule: Rule, count: int):  # type: ignore[no-untyped-
         multiplier, shift = _folded_multiplier(source.scale / output.scale, count)
         offset = source.zero_point * count
         return lambda sums, out: mean_double_rounding(sums, offset, multiplier, shift, output.zero_point, *ends, out)
-    if rule.algorithm == "raw_half_up":
+    if rule.algorithm == "raw_vectors":
         moved = np.float32(source.zero_point) * np.float32(source.scale) / np.float32(output.scale)
         bias = output.zero_point - int(moved + np.float32(0.5) if moved > 0 else moved - np.float32(0.5))
         scaled = np.float32(source.scale) / (np.float32(count) * np.float32(output.scale))
         multipliers, shifts = quantize_multiplier(float(scaled))
-        return lambda sums, out: mean_raw_half_up(sums, int(multipliers[0]), int(shifts[0]), bias, *ends, out)
+        return lambda sums, out: mean_raw_vectors(sums, int(multipliers[0]), int(shifts[0]), bias, *ends, out)
     if rule.algorithm == "float32":
-        scale = float(np.float32(source.scale) / np.float32(output.scale) / np.float32(count))
-        offset = source.zero_point * count
-        return lambda sums, out: mean_float32(sums, offset, scale, output.zero_point, *ends, out)
+        ratio = np.float32(source.scale) / np.float32(output.scale)
+        factor = ratio * (np.float32(1.0) / np.float32(count))
+        moved = np.float32(output.zero_point) - np.float32(source.zero_point * count) * factor
+        return lambda sums, out: mean_float32(sums, float(factor), float(moved), *ends, out)
     raise no_rule(view, rule)
 
 

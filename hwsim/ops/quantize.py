@@ -1,21 +1,27 @@
 """QUANTIZE: real values to codes, or codes of one scale to codes of another."""
 
-from collections.abc import Callable
-from typing import Any
+from math import prod
 
 import numpy as np
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
-from hwsim.kernels.quantize import quantize_half_away, quantize_half_even, requantize_eight_bit_multiplier
+from hwsim.kernels.quantize import (
+    quantize_half_away,
+    quantize_half_even,
+    quantize_limited_half_even,
+    requantize_eight_bit_multiplier,
+)
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._vectors import Array, Compute, body_and_tail
 from hwsim.quantizers.multiplier import quantize_multiplier
 
+FLOAT_VECTOR, CODE_VECTOR = 8, 16
+
 _BYTES = ("int8", "uint8")
-_FROM_FLOAT = [f"float32>{dtype}" for dtype in (*_BYTES, "int16")]
+_FROM_FLOAT = [f"float32>{dtype}" for dtype in _BYTES]
 _BYTE_TO_BYTE = [f"{source}>{target}" for source in _BYTES for target in _BYTES]
-_WIDER = ["int16>int8", "int8>int16", "int16>int16", "int16>int32", "int8>int32", "int32>int8", "int32>int16"]
 
 
 def _eight_bit(view: NodeView) -> Rule | None:
@@ -38,16 +44,16 @@ class Quantize(Op):
     rules = {
         "litert-reference": {
             **_each(_FROM_FLOAT, Rule("half_away")),
-            **_each(_BYTE_TO_BYTE + _WIDER, Rule("double_rounding")),
+            **_each(_BYTE_TO_BYTE, Rule("double_rounding")),
         },
         "litert-optimized": {
-            **_each(_FROM_FLOAT, Rule("half_even")),
-            **_each(_BYTE_TO_BYTE, Rule("double_half_up")),
+            **_each(_FROM_FLOAT, Rule("half_even_vectors")),
+            **_each(_BYTE_TO_BYTE, Rule("double_half_up_vectors")),
         },
-        "xnnpack": {**_each(_FROM_FLOAT, Rule("half_even")), **_each(_BYTE_TO_BYTE, _eight_bit)},
+        "xnnpack": {**_each(_FROM_FLOAT, Rule("limited_half_even")), **_each(_BYTE_TO_BYTE, _eight_bit)},
         "tflite-micro": {
-            **_each(_FROM_FLOAT, Rule("half_away")),
-            **_each(_BYTE_TO_BYTE + _WIDER, Rule("double_rounding")),
+            **_each(["float32>int8"], Rule("half_away")),
+            **_each(_BYTE_TO_BYTE, Rule("double_rounding")),
         },
     }
 
@@ -61,23 +67,38 @@ class Quantize(Op):
         run = _from_float(view, rule) if view.input(0).dtype == "float32" else _from_codes(view, rule)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
-            run(inputs[0].reshape(-1), outputs[0].reshape(-1))
+            samples = inputs[0].shape[0]
+            run(inputs[0].reshape(samples, -1), outputs[0].reshape(samples, -1))
 
         return step
 
 
-def _from_float(view: NodeView, rule: Rule) -> Callable[..., Any]:
+def _from_float(view: NodeView, rule: Rule) -> Compute:
     output = view.output()
-    ends = limits(output.dtype)
-    if rule.algorithm == "half_away":
-        return lambda values, out: quantize_half_away(values, output.scale, output.zero_point, *ends, out)
-    if rule.algorithm == "half_even":
-        inverse = float(np.float32(1.0) / np.float32(output.scale))
-        return lambda values, out: quantize_half_even(values, inverse, output.zero_point, *ends, out)
-    raise no_rule(view, rule)
+    scale, zero_point, ends = np.float32(output.scale), output.zero_point, limits(output.dtype)
+    inverse = np.float32(1.0) / scale
+
+    def half_away(values: Array, out: Array) -> None:
+        quantize_half_away(values, scale, zero_point, *ends, out)
+
+    def half_even(values: Array, out: Array) -> None:
+        quantize_half_even(values, inverse, zero_point, *ends, out)
+
+    def limited_half_even(values: Array, out: Array) -> None:
+        quantize_limited_half_even(values, inverse, zero_point, *ends, out)
+
+    def half_away_float64(values: Array, out: Array) -> None:
+        quantize_half_away(values, np.float64(scale), zero_point, *ends, out)
+
+    if rule.algorithm == "half_even_vectors":
+        return body_and_tail(prod(view.input(0).shape), FLOAT_VECTOR, half_even, half_away_float64)
+    known = {"half_away": half_away, "half_even": half_even, "limited_half_even": limited_half_even}
+    if rule.algorithm not in known:
+        raise no_rule(view, rule)
+    return known[rule.algorithm]
 
 
-def _from_codes(view: NodeView, rule: Rule) -> Callable[..., Any]:
+def _from_codes(view: NodeView, rule: Rule) -> Compute:
     source, output = view.input(0), view.output()
     ends = limits(output.dtype)
     if rule.algorithm == "eight_bit_multiplier":
@@ -85,15 +106,24 @@ def _from_codes(view: NodeView, rule: Rule) -> Callable[..., Any]:
         return lambda codes, out: requantize_eight_bit_multiplier(
             codes, source.zero_point, multiplier, output.zero_point, *ends, out
         )
-    if rule.algorithm not in ("double_rounding", "double_half_up", "single_rounding"):
+    if rule.algorithm == "double_half_up_vectors":
+        return body_and_tail(prod(view.input(0).shape), CODE_VECTOR, _rounded(view, "double_half_up"), _rounded(view, "double_rounding"))
+    if rule.algorithm not in ROUNDINGS:
         raise no_rule(view, rule)
-    scale = np.array([source.scale / output.scale])
-    multiplier_, shift = quantize_multiplier(scale)
-    stage = OutputStage(ROUNDINGS[rule.algorithm], multiplier_, shift, scale, output.zero_point, *ends)
+    return _rounded(view, rule.algorithm)
 
-    def run(codes: Any, out: Any) -> None:
-        centered = codes.astype(np.int64) - source.zero_point
-        requantize_rows(centered.reshape(-1, 1).astype(np.int32), stage, out.reshape(-1, 1))
+
+def _rounded(view: NodeView, rounding: str) -> Compute:
+    source, output = view.input(0), view.output()
+    scale = np.array([source.scale / output.scale])
+    stage = OutputStage(
+        ROUNDINGS[rounding], *quantize_multiplier(scale), scale, output.zero_point, *limits(output.dtype)
+    )
+
+    def run(codes: Array, out: Array) -> None:
+        for row, result in zip(codes, out, strict=True):
+            centered = (row.astype(np.int64) - source.zero_point).astype(np.int32)
+            requantize_rows(centered.reshape(-1, 1), stage, result.reshape(-1, 1))
 
     return run
 

@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
-from hwsim.kernels.resize_bilinear import resize_bilinear_float32, resize_bilinear_q10, resize_bilinear_q11
+from hwsim.kernels.resize_bilinear import (
+    resize_bilinear_float32,
+    resize_bilinear_float32_weights,
+    resize_bilinear_q10,
+    resize_bilinear_q11,
+)
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, merge_batch, no_rule, rank
 
 Positions = NDArray[np.int64]
@@ -22,7 +27,8 @@ class ResizeBilinear(Op):
         "ResizeBilinearOptions", {"align_corners": "AlignCorners", "half_pixel_centers": "HalfPixelCenters"}
     )
     rules = {
-        "litert-reference": {"int8": Rule("q10"), "int16": Rule("q10"), "uint8": Rule("float32")},
+        "litert-reference": {"int8": Rule("q10"), "uint8": Rule("float32")},
+        "litert-optimized": {"uint8": Rule("float32_weights")},
         "xnnpack": {"int8": Rule("q11"), "uint8": Rule("q11")},
         "tflite-micro": {"int8": Rule("q10")},
     }
@@ -39,6 +45,7 @@ class ResizeBilinear(Op):
             "q10": (resize_bilinear_q10, _positions_q10),
             "q11": (resize_bilinear_q11, _positions_q11),
             "float32": (resize_bilinear_float32, _positions_float32),
+            "float32_weights": (resize_bilinear_float32_weights, _positions_float32),
         }
         if rule.algorithm not in known:
             raise no_rule(view, rule)

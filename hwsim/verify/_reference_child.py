@@ -57,6 +57,7 @@ class LiteRt:
             experimental_preserve_all_tensors=request["keep"],
         )
         self.engine.allocate_tensors()
+        self.folded = self._folded(request) if resolver == "AUTO" else frozenset()
 
     def run(self, inputs: Sequence[Array]) -> None:
         """Compute every tensor from the inputs, in input order."""
@@ -66,7 +67,18 @@ class LiteRt:
 
     def read(self, index: int) -> Array:
         """A copy of the tensor's value; LiteRT raises ValueError where there is none."""
+        if index in self.folded:
+            raise ValueError("XNNPACK unpacks this constant for itself and stores nothing here")
         return np.asarray(self.engine.get_tensor(index))
+
+    def _folded(self, request: Request) -> frozenset[int]:
+        """Unpacked constants: XNNPACK says that it writes them, and leaves whatever was in memory."""
+        computed = set(request["tensors"])
+        folded: set[int] = set()
+        for operator in self.engine._get_ops_details():
+            if operator["op_name"] in ("DEQUANTIZE", "DENSIFY") and operator["inputs"][0] not in computed - folded:
+                folded |= {int(index) for index in operator["outputs"]}
+        return frozenset(folded - set(request["outputs"]))
 
 
 class TfliteMicro:
@@ -125,7 +137,9 @@ class Store:
             self.end += -(-value.nbytes * self.samples // ALIGNMENT) * ALIGNMENT
         dtype, shape, offset = self.places[index]
         if (dtype, shape) != (value.dtype.str, value.shape):
-            return self.drop(index, f"its shape is {shape} in sample 0 and {value.shape} in sample {sample}")
+            return self.drop(
+                index, f"its shape is {shape} in sample 0 and {value.shape} in sample {sample}; run them one by one"
+            )
         self.file.seek(offset + sample * value.nbytes)
         self.file.write(value.tobytes())
         return None
@@ -139,6 +153,14 @@ class Store:
         """Pad the file to its full length and describe it."""
         self.file.truncate(self.end)
         return {"tensors": self.places, "missing": self.missing}
+
+
+def write_request(folder: Path, request: Request, model: bytes, inputs: Sequence[Array]) -> None:
+    """Leave in `folder` what the child needs."""
+    (folder / "request.json").write_text(json.dumps(request))
+    (folder / "model.tflite").write_bytes(model)
+    for position, array in enumerate(inputs):
+        np.save(folder / f"input_{position}.npy", array, allow_pickle=False)
 
 
 def read_back(folder: Path, places: Mapping[str, Any], samples: int) -> dict[int, Array]:
@@ -158,7 +180,7 @@ def stage(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise RuntimeError(f"could not {what}: {text}") from error
 
 

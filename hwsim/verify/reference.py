@@ -25,14 +25,14 @@ from hwsim.engines import Engine
 from hwsim.errors import InputError, ModelFormatError, ReferenceEngineError
 from hwsim.graph import Graph
 from hwsim.verify import _reference_child
-from hwsim.verify._reference_child import RUNNERS, read_back
+from hwsim.verify._reference_child import RUNNERS, read_back, write_request
 
 __all__ = ["RUNNERS", "ReferenceRun", "ReferenceSession", "installed", "run_reference"]
 
 Array = NDArray[Any]
 
 TIMEOUT_S = 600.0
-_CHATTER = re.compile(r"^\s*(INFO|WARNING|VERBOSE|[IW]\d{4} )|^\s*$")
+_CHATTER = re.compile(r"\s*(INFO|WARNING|VERBOSE|[IW]\d{4} |$)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,21 +57,14 @@ class ReferenceRun:
 
 def installed(engine: Engine) -> str | None:
     """The version of the package that brings the real engine, None where it is not installed; imports nothing of it."""
-    if engine.package is None:
-        return None
     try:
-        return metadata.version(engine.package)
+        return metadata.version(engine.package) if engine.package else None
     except metadata.PackageNotFoundError:
         return None
 
 
 def run_reference(
-    engine: Engine,
-    model: bytes,
-    inputs: Sequence[Array],
-    *,
-    keep_tensors: bool = True,
-    timeout_s: float = TIMEOUT_S,
+    engine: Engine, model: bytes, inputs: Sequence[Array], *, keep_tensors: bool = True, timeout_s: float = TIMEOUT_S
 ) -> ReferenceRun:
     """Run the real `engine` on every sample, each in a fresh interpreter, so that no state passes from one to the next.
 
@@ -100,18 +93,21 @@ def run_reference(
         "reference": engine.reference,
         "samples": samples,
         "keep": keep_tensors,
+        "elements": layout.elements,
         "inputs": layout.inputs,
         "outputs": layout.outputs,
-        "tensors": layout.computed if keep_tensors else sorted(set(layout.outputs)),
-        "elements": layout.elements,
+        "tensors": layout.computed if keep_tensors else sorted({*layout.outputs}),
     }
     with TemporaryDirectory(prefix="hwsim-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        _write(folder, request, model, arrays)
+        write_request(folder, request, model, arrays)
         result = _result(folder, label, _run_child(folder, label, timeout_s))
         tensors = read_back(folder, result["tensors"], samples)
     missing = {int(index): why for index, why in result["missing"].items()}
-    return ReferenceRun(tensors, _outputs(layout, tensors, missing, label), version, missing)
+    for index in layout.outputs:
+        if index in missing:
+            raise ReferenceEngineError(f"{label} gives no value for output tensor {index}: {missing[index]}")
+    return ReferenceRun(tensors, [tensors[index] for index in layout.outputs], version, missing)
 
 
 class ReferenceSession:
@@ -123,16 +119,15 @@ class ReferenceSession:
     engine : a real one, see `Engine.reference`
     """
 
-    def __init__(self, graph: Graph, engine: Engine, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, graph: Graph, engine: Engine) -> None:
         self.version = _version(engine)
-        self._graph, self._engine, self._timeout_s = graph, engine, timeout_s
-        self._model = _tflite_bytes(graph)
         self.missing: dict[int, str] = {}
+        self._graph, self._engine = graph, engine
+        self._model = _tflite_bytes(graph)
 
     def tensors(self, inputs: Mapping[int, Array]) -> dict[int, Array]:
         """Every tensor that the engine gives, by index, for inputs by index; `missing` then says which it does not."""
-        arrays = [inputs[index] for index in self._graph.inputs]
-        run = run_reference(self._engine, self._model, arrays, timeout_s=self._timeout_s)
+        run = run_reference(self._engine, self._model, [inputs[index] for index in self._graph.inputs])
         self.missing.update(run.missing)
         return run.tensors
 
@@ -160,7 +155,7 @@ class _Layout:
         try:
             return cls._read(model)
         except Exception as error:
-            raise ModelFormatError(f"model is no well-formed .tflite file of {len(model)} bytes: {error!r}") from error
+            raise ModelFormatError(f"model of {len(model)} bytes is no well-formed .tflite file: {error!r}") from error
 
     @classmethod
     def _read(cls, model: bytes) -> "_Layout":
@@ -168,7 +163,7 @@ class _Layout:
 
         graph = tflite.Model.GetRootAs(model).Subgraphs(0)
         tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
-        shapes = [tuple(t.Shape(axis) for axis in range(t.ShapeLength())) for t in tensors]
+        shapes = [tuple(tensor.Shape(axis) for axis in range(tensor.ShapeLength())) for tensor in tensors]
         nodes = [graph.Operators(i) for i in range(graph.OperatorsLength())]
         inputs = [graph.Inputs(i) for i in range(graph.InputsLength())]
         outputs = [graph.Outputs(i) for i in range(graph.OutputsLength())]
@@ -184,31 +179,19 @@ class _Layout:
         samples = inputs[0].shape[0] if inputs and inputs[0].ndim else 1
         for (name, shape), array in zip(self.expected, inputs, strict=True):
             if array.shape != (samples, *shape) or samples < 1:
-                raise InputError(
-                    f"input {name!r} has shape {list(array.shape)}; expected {[max(samples, 1), *shape]}, samples first"
-                )
+                wanted = [max(samples, 1), *shape]
+                raise InputError(f"input {name!r} has shape {[*array.shape]}; expected {wanted}, samples first")
         return samples
 
 
 def _version(engine: Engine) -> str:
     if engine.reference not in RUNNERS:
+        raise ReferenceEngineError(f"engine {engine.name!r} cannot be run here; expected one of {', '.join(RUNNERS)}")
+    if (version := installed(engine)) is None:
         raise ReferenceEngineError(
-            f"engine {engine.name!r} cannot be run here; compare with a recording, or with one of {', '.join(RUNNERS)}"
-        )
-    version = installed(engine)
-    if version is None:
-        raise ReferenceEngineError(
-            f"engine {engine.name!r} needs the package {engine.package!r}, which is not installed; "
-            "run: pip install 'hwsim[verify]'"
+            f"engine {engine.name!r} needs {engine.package!r}, which is not installed; run: pip install 'hwsim[verify]'"
         )
     return f"{engine.package} {version}"
-
-
-def _write(folder: Path, request: Mapping[str, Any], model: bytes, inputs: Sequence[Array]) -> None:
-    (folder / "request.json").write_text(json.dumps(request))
-    (folder / "model.tflite").write_bytes(model)
-    for position, array in enumerate(inputs):
-        np.save(folder / f"input_{position}.npy", array, allow_pickle=False)
 
 
 def _command(folder: Path) -> list[str]:
@@ -216,7 +199,7 @@ def _command(folder: Path) -> list[str]:
 
 
 def _run_child(folder: Path, label: str, timeout_s: float) -> int:
-    """The child's exit status; it is gone, and all that it printed is in log.txt, when this returns or raises."""
+    """The child's exit status; it is gone, and what it printed is in log.txt, when this returns or raises."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
     with (folder / "log.txt").open("wb") as log:
         child = subprocess.Popen(
@@ -235,29 +218,17 @@ def _run_child(folder: Path, label: str, timeout_s: float) -> int:
 
 def _result(folder: Path, label: str, status: int) -> dict[str, Any]:
     """What the child answered; ReferenceEngineError where it did not."""
-    said = _last_words(folder / "log.txt")
-    if status < 0:
-        raise ReferenceEngineError(
-            f"{label} crashed on this model ({signal.strsignal(-status)}){said}; compare with another engine"
-        )
     answer = folder / "result.json"
-    result: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {}
-    if status or "tensors" not in result:
-        raise ReferenceEngineError(
-            f"{label} {result.get('error', f'ended with exit status {status}')}{said}; compare with another engine"
-        )
-    return result
+    result: dict[str, Any] = json.loads(answer.read_text()) if status in (0, 1) and answer.exists() else {}
+    if "tensors" in result:
+        return result
+    ended = f"crashed ({signal.strsignal(-status)})" if status < 0 else f"ended with exit status {status}"
+    said = _last_words(folder / "log.txt")
+    raise ReferenceEngineError(f"{label} {result.get('error', ended)}{said}; compare with another engine")
 
 
 def _last_words(log: Path) -> str:
     """The last two lines that an engine printed and that say something."""
-    lines = [line.strip() for line in log.read_bytes()[-65536:].decode(errors="replace").splitlines()]
-    telling = [line for line in lines if not _CHATTER.match(line)]
+    lines = log.read_bytes()[-65536:].decode(errors="replace").splitlines()
+    telling = [line.strip() for line in lines if not _CHATTER.match(line)]
     return f"; it said: {' | '.join(telling[-2:])}" if telling else ""
-
-
-def _outputs(layout: _Layout, tensors: Mapping[int, Array], missing: Mapping[int, str], label: str) -> list[Array]:
-    for index in layout.outputs:
-        if index not in tensors:
-            raise ReferenceEngineError(f"{label} gives no value for output tensor {index}: {missing[index]}")
-    return [tensors[index] for index in layout.outputs]

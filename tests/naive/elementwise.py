@@ -59,9 +59,14 @@ def _whole_vectors(size: int, width: int) -> int:
 
 
 def _add_tflite(
-    a: int, b: int, first: Quantization, second: Quantization, target: Quantization,
-    style: str, dtype: Any,
-) -> int:  # fmt: skip
+    a: int,
+    b: int,
+    first: Quantization,
+    second: Quantization,
+    target: Quantization,
+    style: str,
+    dtype: Any,
+) -> int:
     left_shift = 15 if dtype == np.int16 else 20
     twice_max = 2 * max(first[0], second[0])
     total = 0
@@ -82,9 +87,7 @@ def _add_tflite(
     return code + target[1]
 
 
-def _add_xnnpack(
-    a: int, b: int, first: Quantization, second: Quantization, target: Quantization
-) -> int:
+def _add_xnnpack(a: int, b: int, first: Quantization, second: Quantization, target: Quantization) -> int:
     ratios = [np.float32(scale) / np.float32(target[0]) for scale, _ in (first, second)]
     shift = 20 - (math.frexp(float(max(ratios)))[1] - 1)
     total = 0
@@ -106,13 +109,15 @@ def quantize(x: Array, scale: float, zero_point: int, dtype: Any, rule: str) -> 
     out = np.zeros(x.shape, dtype)
     for n, stored in enumerate(x.flat):
         real = np.float32(stored)
+        with np.errstate(over="ignore"):
+            product, quotient = real * inverse, real / np.float32(scale)
         if rule == "xnnpack":
-            bounded = _clamp_float(float(real * inverse), lo - zero_point, hi - zero_point)
+            bounded = _clamp_float(float(product), lo - zero_point, hi - zero_point)
             code = half_even(Fraction(bounded)) + zero_point
         elif n < whole:
-            code = _convert(real * inverse, half_even) + zero_point
+            code = _convert(product, half_even) + zero_point
         elif rule == "reference":
-            code = _convert(real / np.float32(scale), half_away) + zero_point
+            code = _convert(quotient, half_away) + zero_point
         else:
             code = _convert(float(real) / scale, half_away) + zero_point
         out.flat[n] = clamp(wrap(code), lo, hi)
@@ -176,13 +181,12 @@ def dequantize(x: Array, scale: float, zero_point: int, rule: str = "reference")
     return out
 
 
-def concatenation(
-    tensors: Sequence[Array], sources: Sequence[Quantization], target: Quantization, axis: int
-) -> Array:
+def concatenation(tensors: Sequence[Array], sources: Sequence[Quantization], target: Quantization, axis: int) -> Array:
     """CONCATENATION; a uint8 input whose quantization differs from the output's is rescaled.
 
     Source: TFLite reference/concatenation.h, ConcatenationWithScaling (float32 throughout).
     """
+    axis %= tensors[0].ndim
     inverse = np.float32(1) / np.float32(target[0])
     parts = []
     for x, (scale, zero_point) in zip(tensors, sources, strict=True):

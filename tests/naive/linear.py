@@ -23,14 +23,12 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
     return total // 2, total - total // 2, out
 
 
-def window(
-    padding: Padding, axis: int, size: int, kernel: int, stride: int, dilation: int = 1
-) -> tuple[int, int]:
+def window(padding: Padding, axis: int, size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Padding before and output size along one axis; padding 'same', 'valid' or two pairs."""
     if padding == "same":
         before, _, out = same_padding(size, kernel, stride, dilation)
         return before, out
-    before, after = (0, 0) if padding == "valid" else padding[axis]  # type: ignore[misc]
+    before, after = (0, 0) if isinstance(padding, str) else padding[axis]  # 'valid' pads nothing
     return before, (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
 
 

@@ -58,6 +58,7 @@ def mean(
     optimized/integer_ops/mean.h and optimized/reduce.h: 8 bits, four axes, height and width kept as
     ones, one thread) or 'xnnpack' (reduce-nd.c).
     """
+    axes = tuple(axis % x.ndim for axis in axes)
     kept = [axis for axis in range(x.ndim) if axis not in axes]
     out = np.zeros([x.shape[axis] for axis in kept], x.dtype)
     count = math.prod(x.shape[axis] for axis in axes)
@@ -77,32 +78,24 @@ def mean(
     return out
 
 
-def _mean_reference(
-    total: int, count: int, source: tuple[float, int], target: tuple[float, int]
-) -> int:
+def _mean_reference(total: int, count: int, source: tuple[float, int], target: tuple[float, int]) -> int:
     multiplier, shift = quantize_multiplier(source[0] / target[0])
     extra = min(count.bit_length() - 1, 32, 31 + shift)
     multiplier = truncate(Fraction(multiplier << extra, count))
     return double_rounding(total - source[1] * count, multiplier, shift - extra) + target[1]
 
 
-def _mean_optimized(
-    total: int, count: int, source: tuple[float, int], target: tuple[float, int]
-) -> int:
+def _mean_optimized(total: int, count: int, source: tuple[float, int], target: tuple[float, int]) -> int:
     multiplier, shift, offset = _optimized_parameters(count, source, target)
     return double_rounding(total, multiplier, shift) + offset
 
 
-def _mean_optimized_vector(
-    total: int, count: int, source: tuple[float, int], target: tuple[float, int]
-) -> int:
+def _mean_optimized_vector(total: int, count: int, source: tuple[float, int], target: tuple[float, int]) -> int:
     multiplier, shift, offset = _optimized_parameters(count, source, target)
     return double_half_up(total, multiplier, shift) + offset
 
 
-def _optimized_parameters(
-    count: int, source: tuple[float, int], target: tuple[float, int]
-) -> tuple[int, int, int]:
+def _optimized_parameters(count: int, source: tuple[float, int], target: tuple[float, int]) -> tuple[int, int, int]:
     input_scale, output_scale = np.float32(source[0]), np.float32(target[0])
     shifted = np.float32(source[1]) * input_scale / output_scale
     shifted = shifted + np.float32(0.5) if shifted > 0 else shifted - np.float32(0.5)
@@ -110,18 +103,14 @@ def _optimized_parameters(
     return *quantize_multiplier(float(real)), target[1] - int(shifted)
 
 
-def _mean_xnnpack(
-    total: int, count: int, source: tuple[float, int], target: tuple[float, int]
-) -> int:
+def _mean_xnnpack(total: int, count: int, source: tuple[float, int], target: tuple[float, int]) -> int:
     ratio = np.float32(source[0]) / np.float32(target[0])
     scale = ratio * (np.float32(1) / np.float32(count))
     offset = np.float32(target[1]) - np.float32(source[1] * count) * scale
     return half_even(Fraction(float(np.float32(total) * scale + offset)))
 
 
-def _pooled(
-    x: Array, filter_size: tuple[int, int], stride: tuple[int, int], padding: Padding
-) -> Array:
+def _pooled(x: Array, filter_size: tuple[int, int], stride: tuple[int, int], padding: Padding) -> Array:
     sizes = [window(padding, a, x.shape[1 + a], filter_size[a], stride[a])[1] for a in (0, 1)]
     return np.zeros((x.shape[0], *sizes, x.shape[3]), x.dtype)
 

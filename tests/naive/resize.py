@@ -1,7 +1,9 @@
 """RESIZE_BILINEAR."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -23,30 +25,25 @@ def resize_bilinear(
     optimized/resize_bilinear.h, ResizeBilinearGenericSmallChannel<uint8>) or 'xnnpack'
     (indirection.c and s8/u8-ibilinear).
     """
-    position, blend = {
+    rules: dict[str, tuple[Callable[..., Any], Callable[..., int]]] = {
         "reference": (_position_integer, _blend_integer),
         "float": (_position_float, _blend_float),
         "float_optimized": (_position_float, _blend_float_optimized),
         "xnnpack": (_position_xnnpack, _blend_xnnpack),
-    }[rule]
+    }
+    position, blend = rules[rule]
     out = np.zeros((x.shape[0], *size, x.shape[3]), x.dtype)
-    rows = [
-        position(i, x.shape[1], size[0], align_corners, half_pixel_centers) for i in range(size[0])
-    ]
-    columns = [
-        position(i, x.shape[2], size[1], align_corners, half_pixel_centers) for i in range(size[1])
-    ]
+    rows = [position(i, x.shape[1], size[0], align_corners, half_pixel_centers) for i in range(size[0])]
+    columns = [position(i, x.shape[2], size[1], align_corners, half_pixel_centers) for i in range(size[1])]
     for b, i, j, c in np.ndindex(*out.shape):
         top, bottom, down = rows[i]
         left, right, across = columns[j]
         corners = [int(x[b, y, z, c]) for y in (top, bottom) for z in (left, right)]
-        out[b, i, j, c] = blend(*corners, down, across)  # type: ignore[arg-type]
+        out[b, i, j, c] = blend(*corners, down, across)
     return out
 
 
-def _position_integer(
-    i: int, size_in: int, size_out: int, align: bool, half_pixel: bool
-) -> tuple[int, int, int]:
+def _position_integer(i: int, size_in: int, size_out: int, align: bool, half_pixel: bool) -> tuple[int, int, int]:
     scale = ((size_in << 10) + size_out // 2) // size_out
     if align and size_out > 1:
         scale = (((size_in - 1) << 10) + (size_out - 1) // 2) // (size_out - 1)
@@ -62,9 +59,7 @@ def _blend_integer(tl: int, tr: int, bl: int, br: int, down: int, across: int) -
     return half_away(Fraction(top * (1024 - down) + bottom * down, 1 << 20))
 
 
-def _position_float(
-    i: int, size_in: int, size_out: int, align: bool, half_pixel: bool
-) -> tuple[int, int, np.float32]:
+def _position_float(i: int, size_in: int, size_out: int, align: bool, half_pixel: bool) -> tuple[int, int, np.float32]:
     scale = np.float32(size_in) / np.float32(size_out)
     if align and size_out > 1:
         scale = np.float32(size_in - 1) / np.float32(size_out - 1)
@@ -76,9 +71,7 @@ def _position_float(
     return low, high, position - np.float32(low)
 
 
-def _blend_float(
-    tl: int, tr: int, bl: int, br: int, down: np.float32, across: np.float32
-) -> int:
+def _blend_float(tl: int, tr: int, bl: int, br: int, down: np.float32, across: np.float32) -> int:
     up, back = np.float32(1) - down, np.float32(1) - across
     total = np.float32(tl) * up * back
     total = total + np.float32(bl) * down * back
@@ -87,9 +80,7 @@ def _blend_float(
     return int(total + np.float32(0.5))
 
 
-def _blend_float_optimized(
-    tl: int, tr: int, bl: int, br: int, down: np.float32, across: np.float32
-) -> int:
+def _blend_float_optimized(tl: int, tr: int, bl: int, br: int, down: np.float32, across: np.float32) -> int:
     up, back = np.float32(1) - down, np.float32(1) - across
     total = np.float32(tl) * (up * back)
     total = total + np.float32(tr) * (up * across)
@@ -98,9 +89,7 @@ def _blend_float_optimized(
     return int(total + np.float32(0.5))
 
 
-def _position_xnnpack(
-    i: int, size_in: int, size_out: int, align: bool, half_pixel: bool
-) -> tuple[int, int, int]:
+def _position_xnnpack(i: int, size_in: int, size_out: int, align: bool, half_pixel: bool) -> tuple[int, int, int]:
     adjust = 1 if align and size_out != 1 else 0
     scale = np.float32(size_in - adjust) / np.float32(size_out - adjust)
     position = np.float32(i) * scale

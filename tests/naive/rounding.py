@@ -121,9 +121,7 @@ def float64(acc: int, scale: float) -> int:
     return half_away(Fraction(float(acc) * scale))
 
 
-def activation_range(
-    activation: str, scale: float, zero_point: int, dtype: Any
-) -> tuple[int, int]:
+def activation_range(activation: str, scale: float, zero_point: int, dtype: Any) -> tuple[int, int]:
     """Output codes that a fused activation allows, both ends included.
 
     Source: TFLite kernels/kernel_util.cc, CalculateActivationRangeQuantized (float32 division).
@@ -146,13 +144,12 @@ def activation_range(
     )
 
 
-def effective_scales(
-    kind: str, input_scale: float, weight_scales: list[float], output_scale: float
-) -> list[float]:
+def effective_scales(kind: str, input_scale: float, weight_scales: list[float], output_scale: float) -> list[float]:
     """Real multipliers input * weight / output, one per channel, in the engine's precision.
 
-    kind : 'float64' (TFLite conv, per-channel fully connected), 'float32_product' (TFLite
-    GetQuantizedConvolutionMultipler: uint8 conv, per-tensor fully connected) or 'float32' (XNNPACK).
+    kind : 'float64' (TFLM throughout; LiteRT int8 conv, per-channel and reference fully connected),
+    'float32_product' (LiteRT kernel_util.cc GetQuantizedConvolutionMultipler: uint8 conv, per-tensor
+    optimized fully connected) or 'float32' (XNNPACK).
     """
     scales = []
     for weight_scale in weight_scales:

@@ -1,0 +1,73 @@
+"""Every rounding rule against exact fractions, on ties, edges and random values."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from hwsim.kernels import requantize as kernels
+from hwsim.kernels.requantize import ROUNDINGS, OutputStage
+from hwsim.quantizers.multiplier import quantize_multiplier
+from tests import naive
+
+INTEGER_RULES = {
+    "double_rounding": kernels.requantize_tflite_double_rounding,
+    "double_half_up": kernels.requantize_ruy_double_half_up,
+    "single_rounding": kernels.requantize_single_rounding,
+}
+FLOAT_RULES = {"float32": kernels.requantize_float32, "float64": kernels.requantize_float64}
+
+ACCUMULATORS = [0, 1, -1, 2, -2, 3, -3, 5, -5, 7, 100, -100, 12345, -12345, 2**24 + 1, -(2**24) - 1]
+EXTREMES = [2**31 - 1, -(2**31), -(2**31) + 1, 2**30]
+MULTIPLIERS = [0, 2**30, 2**30 + 1, 3 * 2**29, 1518500250, 2**31 - 1]
+SHIFTS = [-31, -30, -8, -2, -1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("rule", INTEGER_RULES)
+def test_integer_rule_equals_exact_fractions(rule):
+    expected = getattr(naive, rule)
+    for acc, multiplier, shift in product(ACCUMULATORS + EXTREMES, MULTIPLIERS, SHIFTS):
+        got = INTEGER_RULES[rule](np.int64(acc), np.int64(multiplier), np.int64(shift))
+        assert got == expected(acc, multiplier, shift), (acc, multiplier, shift)
+
+
+@pytest.mark.parametrize("rule", FLOAT_RULES)
+def test_float_rule_equals_exact_fractions(rule):
+    expected = getattr(naive, rule)
+    for acc, scale in product(ACCUMULATORS, [0.5, 0.25, 1.5, 0.37, 1e-3, 3.3e-5]):
+        narrow = float(np.float32(scale))
+        assert FLOAT_RULES[rule](np.int32(acc), narrow) == expected(acc, narrow), (acc, scale)
+
+
+def test_float_rules_stay_within_int32():
+    for rule in FLOAT_RULES.values():
+        assert rule(np.int32(2**31 - 1), 200.0) >= 2**31 - 128
+        assert rule(np.int32(-(2**31)), 200.0) == -(2**31)
+
+
+def test_doubling_high_multiply_saturates_only_at_the_corner():
+    lowest = np.int64(-(2**31))
+    assert kernels.doubling_high_multiply(lowest, lowest) == 2**31 - 1
+    assert kernels.doubling_high_multiply(lowest, np.int64(2**31 - 1)) == -(2**31) + 1
+
+
+@pytest.mark.parametrize("value", [-2.5, -1.5, -0.5, -0.49999999999999994, 0.0, 0.49999999999999994, 0.5, 1.5, 2.5, 1e9])
+def test_round_half_away_is_c_round(value):
+    from tests.naive.rounding import half_away
+    from fractions import Fraction
+
+    assert kernels.round_half_away(np.float64(value)) == half_away(Fraction(value))
+
+
+@pytest.mark.parametrize("rule", ROUNDINGS)
+def test_requantize_rows_applies_each_channels_own_scale(rule):
+    generator = np.random.default_rng(5)
+    acc = generator.integers(-30000, 30000, (9, 5), np.int32)
+    real = np.array([0.5, 0.25, 0.013, 0.37, 1.5])
+    stage = OutputStage(ROUNDINGS[rule], *quantize_multiplier(real), real, -3, -100, 120)
+    out = np.empty(acc.shape, np.int8)
+    kernels.requantize_rows(acc, stage, out)
+    if rule == "accumulator":
+        np.testing.assert_array_equal(out, np.clip(acc.astype(np.int64) - 3, -100, 120))
+    else:
+        np.testing.assert_array_equal(out, naive.output_stage(acc, rule, list(real), -3, -100, 120))

@@ -1,0 +1,63 @@
+"""Every operator of the registry, under every engine: against the slow oracles, and against the real engines."""
+
+import numpy as np
+import pytest
+
+import hwsim
+from hwsim.errors import UnsupportedError
+from hwsim.graph.probes import probe_inputs
+from hwsim.ops import operators
+from hwsim.verify.reference import installed
+from tests import oracle
+from tests.random_graphs import MAKERS, many
+
+ENGINES = sorted(hwsim.engines())
+CASES = [(op, dtype, engine) for op in sorted(MAKERS) for dtype in ("int8", "uint8") for engine in ENGINES]
+
+
+def simulated(graph, inputs, engine):
+    try:
+        return hwsim.simulate(graph, inputs, engine).outputs[0]
+    except UnsupportedError as error:
+        if engine == "tflite-micro" and "uint8" in str(error):
+            pytest.skip("tflite-micro has no uint8 kernel of this operator")
+        raise
+
+
+def wide(inputs):
+    """Float inputs over more than the range of the codes."""
+    return [x * 20 if x.dtype == np.float32 else x for x in inputs]
+
+
+def test_every_operator_has_a_random_maker_and_an_oracle():
+    assert set(MAKERS) == set(operators()) == set(oracle.HANDLERS)
+
+
+def test_outside_names_are_claimed_once():
+    names = [op.sources["tflite"] for op in operators().values()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("op", "dtype", "engine"), CASES)
+def test_operator_equals_the_oracle(op, dtype, engine):
+    for seed in range(5):
+        generator = np.random.default_rng([seed, *op.encode()])
+        graph = MAKERS[op](generator, dtype)
+        inputs = wide(probe_inputs(graph, 1, seed))
+        got = simulated(graph, inputs, engine).reshape(4, *graph.tensors[graph.outputs[0]].shape)
+        for row in range(4):
+            expected = oracle.evaluate(graph, [x[row : row + 1] for x in inputs], engine)
+            np.testing.assert_array_equal(got[row], expected, err_msg=f"seed {seed}, row {row}")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("op", "dtype", "engine"), CASES)
+def test_operator_equals_the_real_engine(op, dtype, engine):
+    if installed(hwsim.engines()[engine]) is None:
+        pytest.skip(f"needs the package {hwsim.engines()[engine].package}: pip install 'hwsim[verify]'")
+    graph = many(op, dtype, 12, seed=1)
+    inputs = wide(probe_inputs(graph, 3))
+    simulated(graph, inputs, engine)
+    check = hwsim.verify(graph, inputs, engine=engine)
+    assert check.exact, check.explanation
+    assert check.compared == 12
