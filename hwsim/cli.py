@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,14 +22,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run quantized neural networks in the exact integers of a named engine, and prove it.",
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False, emoji=False)
+err = Console(stderr=True, markup=False, emoji=False)
 
 Model = Annotated[Path, typer.Argument(help="a .tflite or .hwsim file", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
-InputFile = Annotated[Path | None, typer.Option("--input", help=".npy, or .npz with arrays under input names; default: random codes")]
+InputFile = Annotated[
+    Path | None, typer.Option("--input", help=".npy, or .npz with arrays under input names; default: random codes")
+]
 Samples = Annotated[int, typer.Option(min=1, help="how many random samples, where no --input is given")]
-Seed = Annotated[int, typer.Option(help="of the random samples")]
+Seed = Annotated[int, typer.Option(min=0, help="of the random samples")]
 EngineName = Annotated[str | None, typer.Option("--engine", help="whose arithmetic; `hwsim engines` lists them")]
 
 
@@ -74,7 +76,7 @@ def run(
     _announce_compilation()
     graph = hwsim.load(model)
     x = _inputs(graph, input, samples, seed)
-    with _progress("running", len(x[0])) as advance:
+    with _progress("running", _rows(x)) as advance:
         result = hwsim.simulate(graph, x, engine, keep_tensors=keep_tensors, threads=threads, progress=advance)
     if output is not None:
         named = {graph.tensors[i].name: value for i, value in zip(graph.outputs, result.outputs, strict=True)}
@@ -89,8 +91,12 @@ def run(
 @app.command()
 def verify(
     model: Model,
-    against: Annotated[str | None, typer.Option(help="the real engine to run; default: the one that --engine simulates")] = None,
-    golden: Annotated[Path | None, typer.Option(help="recorded tensors, .npz under tensor names, instead of a real engine")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="the real engine to run; default: the one that --engine simulates")
+    ] = None,
+    golden: Annotated[
+        Path | None, typer.Option(help="recorded tensors, .npz under tensor names, instead of a real engine")
+    ] = None,
     engine: EngineName = None,
     input: InputFile = None,
     samples: Samples = 20,
@@ -103,12 +109,14 @@ def verify(
     if golden is not None and against is not None:
         raise InputError("--golden and --against exclude each other; give one of them")
     if golden is None and against is None and engine is None:
-        raise InputError("--against is missing; name a real engine (`hwsim engines` lists them) or give --golden FILE.npz")
+        raise InputError(
+            "--against is missing; name a real engine (`hwsim engines` lists them) or give --golden FILE.npz"
+        )
     _announce_compilation()
     graph = hwsim.load(model)
     simulated = engine or against or "litert-reference"
     x = None if golden is not None and input is None else _inputs(graph, input, samples, seed, extremes=True)
-    with _progress("verifying", len(x[0]) if x else 1) as advance:
+    with _progress("verifying", _rows(x or [])) as advance:
         check = hwsim.verify(graph, x, engine=simulated, against=golden or against, progress=advance)
     if json:
         print_json(check_facts(check))
@@ -123,7 +131,12 @@ def engines(json: Json = False) -> None:
     from hwsim.reports.console import print_engines, print_json
 
     if json:
-        print_json({e.name: {"summary": e.summary, "processor": e.processor, "source": e.source} for e in hwsim.engines().values()})
+        print_json(
+            {
+                e.name: {"summary": e.summary, "processor": e.processor, "source": e.source}
+                for e in hwsim.engines().values()
+            }
+        )
     else:
         print_engines(out)
 
@@ -133,7 +146,12 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except HwsimError as error:
-        err.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        err.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except MemoryError as error:
+        err.print(
+            f"error: not enough memory ({error}); use fewer samples", style="red", highlight=False, soft_wrap=True
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -155,24 +173,36 @@ def _inputs(graph: "Graph", file: Path | None, samples: int, seed: int, extremes
     return [arrays[name] for name in names]
 
 
-def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    import numpy as np
+def _rows(x: list[Any]) -> int:
+    return max((len(array) for array in x if array.ndim), default=1)
 
-    temporary = path.with_name(f".{path.name}.part")
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    import zipfile
+
+    from numpy.lib import format as npy
+
+    temporary = path.parent / f".{path.name}.part"
     try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
+        # not numpy.savez, whose own parameters are names that a tensor may have
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, value in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy.write_array(member, value, allow_pickle=False)
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _announce_compilation() -> None:
     from hwsim.kernels import on_compilation
 
-    on_compilation(lambda: err.print("compiling kernels for this machine; the next run finds them on disk", style="dim"))
+    on_compilation(
+        lambda: err.print("compiling kernels for this machine; the next run finds them on disk", style="dim")
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim._rooms import callable_room
 from hwsim.engines import Engine, Rule
 from hwsim.engines import engine as engine_called
-from hwsim.errors import CapacityError, InputError, unknown
+from hwsim.errors import CapacityError, InputError, UnsupportedError, unknown
 from hwsim.graph import Graph, NodeView, Tensor
 from hwsim.ops import operator
 from hwsim.ops._base import Step
@@ -63,9 +63,7 @@ class Program:
         """Outputs for `x`, as `run` gives them."""
         return self.run(x).outputs
 
-    def run(
-        self, x: Inputs, *, keep_tensors: bool = False, progress: Callable[[int], None] | None = None
-    ) -> Run:
+    def run(self, x: Inputs, *, keep_tensors: bool = False, progress: Callable[[int], None] | None = None) -> Run:
         """Run on `x`, streaming it in chunks; `progress` hears how many samples are done."""
         batch = SampleBatch.of(self.graph, x)
         width = max(1, min(CHUNK_BYTES // max(self.sample_bytes, 1), -(-batch.samples // self.threads)))
@@ -96,9 +94,9 @@ class Program:
         values = dict(inputs)
         samples = next(iter(values.values())).shape[0] if values else 1
         for position, node in enumerate(self.nodes):
-            inputs = [self.value(i, values, samples) for i in node.view.node.inputs]
+            arguments = [self.value(i, values, samples) for i in node.view.node.inputs]
             outputs = [np.empty((samples, *t.shape), t.dtype) for t in node.view.outputs]
-            node.step(inputs, outputs)
+            node.step(arguments, outputs)
             values.update(zip(node.view.node.outputs, outputs, strict=True))
             for index in [i for i in values if i not in kept and self.last_use.get(i, -1) <= position]:
                 del values[index]
@@ -124,18 +122,20 @@ class Program:
 class SampleBatch:
     """Input arrays with the batch that the file declares seen as one sample: (samples, *declared shape).
 
-    Rows that do not fill the last sample are made up by repeating the last one, and cut off again.
+    Rows that do not fill the last sample are made up by repeating the last one, and cut off again: `rows` says how many
+    there were, by the batch that the file declares.
     """
 
     graph: Graph
     values: dict[int, Array]
     samples: int
-    rows: int
-    declared: int
+    rows: dict[int, int]
 
     @classmethod
     def of(cls, graph: Graph, x: Inputs) -> "SampleBatch":
-        """Match `x` (an array, a list in input order, or {name: array}) with the graph's inputs; InputError if it does not fit."""
+        """Match `x` (an array, a list in input order, or {name: array}) with the graph's inputs; InputError if it does
+        not fit.
+        """
         named = _by_input(graph, x)
         grouped = {index: _grouped(graph.tensors[index], value) for index, value in named.items()}
         counts = {index: value.shape[0] for index, (value, _) in grouped.items()}
@@ -146,8 +146,8 @@ class SampleBatch:
                     f"input {graph.tensors[index].name!r} has {count} samples; other inputs have {samples}"
                 )
         values = {i: np.broadcast_to(value, (samples, *value.shape[1:])) for i, (value, _) in grouped.items()}
-        rows = max((rows for _, rows in grouped.values()), default=1)
-        return cls(graph, values, samples, rows, -(-rows // samples) if samples else 1)
+        rows = _rows_by_batch(graph, grouped)
+        return cls(graph, values, samples, {n: count for n, count in rows.items() if -(-count // n) == samples})
 
     def arrays(self, part: slice) -> dict[int, Array]:
         """The samples in `part`, contiguous."""
@@ -158,7 +158,7 @@ class SampleBatch:
         if value.ndim < 2:
             return value
         flat = value.reshape(value.shape[0] * value.shape[1], *value.shape[2:])
-        return flat[: self.rows] if value.shape[1] == self.declared else flat
+        return flat[: self.rows.get(value.shape[1], len(flat))]
 
 
 def compile(graph: Graph, engine: str | Engine, threads: int = 1) -> Program:
@@ -171,7 +171,9 @@ def compile(graph: Graph, engine: str | Engine, threads: int = 1) -> Program:
         raise InputError(f"threads is {threads}; expected at least 1")
     peak, last_use = _liveness(graph)
     if peak > SAMPLE_BYTES_LIMIT:
-        raise CapacityError(f"graph {graph.name!r} needs {peak} bytes for one sample; the limit is {SAMPLE_BYTES_LIMIT}")
+        raise CapacityError(
+            f"graph {graph.name!r} needs {peak} bytes for one sample; the limit is {SAMPLE_BYTES_LIMIT}"
+        )
     nodes = tuple(_bind(NodeView(graph, node), profile) for node in graph.nodes)
     return Program(graph, profile, threads, nodes, last_use, peak)
 
@@ -189,7 +191,8 @@ def simulate(
 
     Parameters
     ----------
-    x : array, list of arrays in input order, or {name: array}; model dtypes; batched along axis 0 whatever batch the file declares
+    x : array, list of arrays in input order, or {name: array}; model dtypes; batched along axis 0 whatever batch
+        the file declares
     engine : a name from `hwsim.engines()`
     keep_tensors : keep every intermediate in `Run.tensors`
     threads : samples are spread over this many threads
@@ -200,6 +203,9 @@ def simulate(
 
 def _bind(view: NodeView, profile: Engine) -> BoundNode:
     op = operator(view)
+    for tensor in (*view.inputs, *view.outputs):
+        if tensor is not None and tensor.is_variable:
+            raise UnsupportedError(f"{view.label}: {tensor.name!r} is state that outlives a run; hwsim keeps none")
     rule = op.rule(profile, view)
     op.check(view)
     return BoundNode(view, rule, op.bind(view, rule))
@@ -207,7 +213,7 @@ def _bind(view: NodeView, profile: Engine) -> BoundNode:
 
 def _liveness(graph: Graph) -> tuple[int, dict[int, int]]:
     """The most bytes of computed tensors alive at once, and each tensor's last reader."""
-    last_use = {index: -1 for index in graph.inputs}
+    last_use = dict.fromkeys(graph.inputs, -1)
     for position, node in enumerate(graph.nodes):
         last_use.update(dict.fromkeys((*node.inputs, *node.outputs), position))
     last_use.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
@@ -258,7 +264,20 @@ def _grouped(tensor: Tensor, value: Array) -> tuple[Array, int]:
         raise InputError(f"input {tensor.name!r} has shape {list(value.shape)}; expected at least one row")
     missing = -rows % batch
     filled = np.concatenate([value, np.repeat(value[-1:], missing, axis=0)]) if missing else value
-    return filled.reshape(-1, *tensor.shape), rows
+    return filled.reshape(len(filled) // batch, *tensor.shape), rows
+
+
+def _rows_by_batch(graph: Graph, grouped: Mapping[int, tuple[Array, int]]) -> dict[int, int]:
+    """How many rows the inputs of each declared batch have; one row, or one whole sample, is shared by all."""
+    rows: dict[int, int] = {}
+    for value, count in grouped.values():
+        if value.ndim > 1:
+            rows[value.shape[1]] = max(count, rows.get(value.shape[1], 0))
+    for index, (value, count) in grouped.items():
+        if value.ndim > 1 and count not in (1, value.shape[1], rows[value.shape[1]]):
+            name, expected = graph.tensors[index].name, rows[value.shape[1]]
+            raise InputError(f"input {name!r} has {count} rows; other inputs have {expected}")
+    return rows
 
 
 callable_room(__name__, simulate)

@@ -90,8 +90,14 @@ class Net(nn.Module):
         for la in self.layers:
             cin, channels[la.output] = channels[la.inputs[0]], la.channels
             if la.kind in ("conv2d", "depthwise_conv2d"):
-                self.ops[la.output] = nn.Conv2d(cin, la.channels, la.kernel, la.stride, bias=False,
-                                                groups=cin if la.kind == "depthwise_conv2d" else 1)
+                self.ops[la.output] = nn.Conv2d(
+                    cin,
+                    la.channels,
+                    la.kernel,
+                    la.stride,
+                    bias=False,
+                    groups=cin if la.kind == "depthwise_conv2d" else 1,
+                )
                 self.norms[la.output] = nn.BatchNorm2d(la.channels)
             elif la.kind == "fully_connected":
                 self.ops[la.output] = nn.Linear(cin, la.channels)
@@ -197,12 +203,12 @@ def export(net: Net) -> list[Layer]:
 
 def save(layers: list[Layer], ranges: Ranges, out: Path, **facts: float) -> None:
     """Write float_network.npz (weights and biases) and float_network.json (the rest)."""
-    arrays = {f"{la.output}.{part}": vars(la)[part]
-              for la in layers if la.weight is not None for part in ("weight", "bias")}
+    arrays = {
+        f"{la.output}.{part}": vars(la)[part] for la in layers if la.weight is not None for part in ("weight", "bias")
+    }
     np.savez(out / "float_network.npz", **arrays)
     entries = [{k: v for k, v in vars(la).items() if k not in ("weight", "bias")} for la in layers]
-    info = {**facts, "parameters": sum(a.size for a in arrays.values()),
-            "ranges": ranges, "layers": entries}
+    info = {**facts, "parameters": sum(a.size for a in arrays.values()), "ranges": ranges, "layers": entries}
     (out / "float_network.json").write_text(json.dumps(info, indent=1) + "\n")
 
 

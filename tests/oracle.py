@@ -86,7 +86,7 @@ def fully_connected(options: Any, tensors: Any, values: Any, output: Tensor, eng
     rounding, scale = ACCUMULATING[engine][output.dtype]
     if engine == "litert-reference":
         rounding, scale = "float64", "float64"
-    elif engine != "xnnpack" and tensors[1].format.scale.size == 1:
+    elif engine == "litert-optimized" and tensors[1].format.scale.size == 1:
         scale = "float32_product"
     return _finish(acc, (rounding, scale), tensors, options, output)
 
@@ -128,7 +128,10 @@ def reshape(options: Any, tensors: Any, values: Any, output: Tensor, engine: str
 def quantize(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
     if tensors[0].format is None:
         return naive.quantize(values[0], *_pair(output), output.dtype, style("quantize", engine))
-    return naive.requantize(values[0], _pair(tensors[0]), _pair(output), output.dtype, style("requantize", engine))
+    rule = style("requantize", engine)
+    if rule == "xnnpack" and not 2**-8 <= np.float32(_pair(tensors[0])[0]) / np.float32(_pair(output)[0]) <= 2**7:
+        rule = "optimized"  # the delegate leaves it to LiteRT
+    return naive.requantize(values[0], _pair(tensors[0]), _pair(output), output.dtype, rule)
 
 
 def dequantize(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:

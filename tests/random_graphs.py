@@ -175,7 +175,9 @@ def quantize(g: Generator, dtype: str) -> Graph:
 
 def dequantize(g: Generator, dtype: str) -> Graph:
     shape = (1, int(g.integers(1, 9)), int(g.integers(1, 9)))
-    return single("dequantize", [tensor("x", shape, dtype, scale(g), zero_point(g, dtype))], Tensor("y", shape, "float32"))
+    return single(
+        "dequantize", [tensor("x", shape, dtype, scale(g), zero_point(g, dtype))], Tensor("y", shape, "float32")
+    )
 
 
 def resize_bilinear(g: Generator, dtype: str) -> Graph:

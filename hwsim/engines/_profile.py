@@ -10,7 +10,8 @@ class Rule:
 
     Parameters
     ----------
-    algorithm : the rounding of the output stage (a name in `kernels.requantize.ROUNDINGS`), or the operator's own algorithm
+    algorithm : the rounding of the output stage (a name in `kernels.requantize.ROUNDINGS`), or the operator's own
+        algorithm
     scale : how the real multiplier is formed, a name in `quantizers.multiplier.SCALE_PRECISIONS`
     accumulator : 'exact' (int32, wrapping), or a machine's own mode of accumulation
     """
@@ -29,7 +30,8 @@ class Rule:
 class Engine:
     """Whose arithmetic: a small profile.
 
-    An operator's file says which rule each engine uses. An engine's `lineage` names the rule sets it tries in order: a delegate
+    An operator's file says which rule each engine uses. An engine's `lineage` names the rule sets it tries in
+    order: a delegate
     that takes only some operators leaves the rest to the engine below it. `rules` overrides single operators.
 
     Parameters

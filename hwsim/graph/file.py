@@ -62,9 +62,7 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
             stream.writelines(chunks)
         scratch.replace(target)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{str(target)!r}: cannot write it ({error}); choose a file in a folder you can write to"
-        ) from error
+        raise InputError(f"{target}: cannot write it ({error}); choose a file in a folder you can write to") from error
     finally:
         with suppress(OSError, ValueError):
             scratch.unlink()

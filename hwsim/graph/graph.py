@@ -1,5 +1,6 @@
 """Tensors, nodes and the graph that joins them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -53,7 +54,9 @@ class Tensor:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of one value of this tensor."""
+        """Bytes of one value of this tensor; UnsupportedError where it is no number."""
+        if self.dtype not in DTYPES:
+            raise UnsupportedError(f"tensor {self.name!r} is {self.dtype}; hwsim computes on {', '.join(DTYPES)}")
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @property
@@ -203,6 +206,10 @@ class NodeView:
 
 
 def _check(graph: Graph) -> None:
+    names = Counter(tensor.name for tensor in graph.tensors)
+    for name, count in names.most_common(1):
+        if count > 1:
+            raise GraphError(f"graph {graph.name!r}: {count} tensors are called {name!r}; names must differ")
     for index in (*graph.inputs, *graph.outputs):
         _check_index(graph, index, f"graph {graph.name!r}")
     given = {i for i, t in enumerate(graph.tensors) if t.data is not None or t.is_variable} | set(graph.inputs)

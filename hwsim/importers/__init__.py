@@ -57,14 +57,14 @@ def load_bytes(data: bytes | bytearray | memoryview, name: str) -> Graph:
 def _bytes(file: Path) -> bytes:
     try:
         if file.is_dir():
-            raise InputError(f"{str(file)!r}: is a folder; expected a model file, {KNOWN}")
+            raise InputError(f"{file}: is a folder; expected a model file, {KNOWN}")
         if not file.exists():
-            raise InputError(f"{str(file)!r}: no such file; expected {KNOWN}")
+            raise InputError(f"{file}: no such file; expected {KNOWN}")
         if not file.is_file():
-            raise InputError(f"{str(file)!r}: is not an ordinary file; expected {KNOWN}")
+            raise InputError(f"{file}: is not an ordinary file; expected {KNOWN}")
         data = file.read_bytes()
     except (OSError, ValueError) as error:
-        raise InputError(f"{str(file)!r}: cannot read it ({error}); expected {KNOWN}") from error
+        raise InputError(f"{file}: cannot read it ({error}); expected {KNOWN}") from error
     if not data:
-        raise InputError(f"{str(file)!r}: is empty; expected {KNOWN}")
+        raise InputError(f"{file}: is empty; expected {KNOWN}")
     return data

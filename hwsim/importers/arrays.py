@@ -14,7 +14,10 @@ LARGEST_BYTES = 8 << 30
 
 
 def read_arrays(path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
-    """Arrays by name; an .npy file's only array is called 'input'. InputError naming the file where it cannot be read."""
+    """Arrays by name; an .npy file's only array is called 'input'.
+
+    Raises InputError naming the file where it cannot be read.
+    """
     file = Path(path)
     if not file.is_file():
         raise InputError(f"{file}: no such file; expected a .npy or .npz file")
@@ -25,9 +28,17 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
         if isinstance(loaded, np.ndarray):
             return {"input": np.asarray(loaded)}
         with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, MemoryError, SyntaxError) as error:
+            return {name: _array(loaded[name], name) for name in loaded.files}
+    except InputError:
+        raise
+    except Exception as error:  # of a dozen kinds, out of numpy, zipfile, the decompressors and the tokenizer
         raise InputError(f"{file}: not a readable .npy or .npz file ({error})") from None
+
+
+def _array(value: Any, name: str) -> NDArray[Any]:
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"{name!r} in it is no array")
+    return value
 
 
 def _check_size(file: Path) -> None:

@@ -129,7 +129,7 @@ def _builtin_code(code: Any) -> int:
     # The package's own BuiltinCode() ignores codes below 127, which a file may give there alone; LiteRT takes the
     # larger of the two.
     builtin: int = code._tab.GetSlot(BUILTIN_CODE_SLOT, 0, Int32Flags)
-    return max(builtin, code.DeprecatedBuiltinCode())
+    return max(builtin, int(code.DeprecatedBuiltinCode()))
 
 
 def _options_table(operator: Any, name: str) -> Any:

@@ -1,7 +1,8 @@
 """Numba kernels: arrays and plain numbers in, results into `out`, every width stated.
 
-Numba promotes integers to 64 bits and NumPy wraps them at their own width, so every kernel widens at the load
-and narrows through a named helper (`wrap_int32`); then the compiled and the uncompiled run agree, which the tests check.
+Numba promotes integers to 64 bits and NumPy wraps them at their own width, so every kernel widens at the
+load and narrows through a named helper (`wrap_int32`); then the compiled and the uncompiled run agree, which the
+tests check.
 """
 
 import os
@@ -10,21 +11,23 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+config: Any = numba.config
 
 
-def kernel(function: _F) -> _F:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function`, cached on disk, without the interpreter's lock; IEEE arithmetic, no contraction."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder())
     try:
-        compiled: _F = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)(function)
+        compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)(
+            function
+        )
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
     return compiled
 
 

@@ -36,7 +36,7 @@ class AddParams(NamedTuple):
 
 
 @kernel
-def add_tflite_reference(first, second, p, start, stop, out):  # type: ignore[no-untyped-def]
+def add_tflite_reference(first, second, p, start, stop, out):
     """Both inputs requantized to a common scale, added, requantized.
 
     first, second, out : int8 or uint8 (samples, size); the elements start <= i < stop of each sample are computed
@@ -52,8 +52,10 @@ def add_tflite_reference(first, second, p, start, stop, out):  # type: ignore[no
 
 
 @kernel
-def add_tflite_simd(first, second, p, start, stop, out):  # type: ignore[no-untyped-def]
-    """LiteRT's vector body for int8: each input's shift joins the left shift, so the inputs round once. Same arguments."""
+def add_tflite_simd(first, second, p, start, stop, out):
+    """LiteRT's vector body for int8: each input's shift joins the left shift, so the inputs round once. Same
+    arguments.
+    """
     for n in range(out.shape[0]):
         for i in range(start, stop):
             raised = (np.int64(first[n, i]) - p.zero_points[0]) << np.int64(p.left_shift + p.shifts[0])
@@ -64,7 +66,7 @@ def add_tflite_simd(first, second, p, start, stop, out):  # type: ignore[no-unty
 
 
 @kernel
-def add_tflite_simd_uint8(first, second, p, start, stop, out):  # type: ignore[no-untyped-def]
+def add_tflite_simd_uint8(first, second, p, start, stop, out):
     """LiteRT's vector body for uint8: each input's shift comes after the multiplier and drops bits. Same arguments."""
     for n in range(out.shape[0]):
         for i in range(start, stop):
@@ -76,7 +78,7 @@ def add_tflite_simd_uint8(first, second, p, start, stop, out):  # type: ignore[n
 
 
 @kernel
-def narrow_sum(total, p):  # type: ignore[no-untyped-def]
+def narrow_sum(total, p):
     """A sum through the output's multiplier, narrowed to 16 bits on the way as the vector registers do."""
     scaled = rounding_shift_right(doubling_high_multiply(wrap_int32(total), p.multiplier), -p.shift)
     value = wrap_int16(wrap_int16(scaled) + np.int64(p.zero_point))
@@ -84,8 +86,8 @@ def narrow_sum(total, p):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_xnnpack(first, second, p, start, stop, out):  # type: ignore[no-untyped-def]
-    """One fixed-point sum with 21-bit multipliers, rounded once, ties up; `shift` counts to the right. Same arguments."""
+def add_xnnpack(first, second, p, start, stop, out):
+    """One sum with 21-bit multipliers, rounded once, ties up; `shift` counts to the right. Same arguments."""
     half = np.int64(1) << np.int64(p.shift - 1)
     bias = half - np.int64(p.multipliers[0]) * p.zero_points[0] - np.int64(p.multipliers[1]) * p.zero_points[1]
     for n in range(out.shape[0]):

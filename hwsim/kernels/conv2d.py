@@ -26,7 +26,7 @@ class Window(NamedTuple):
 
 
 @kernel
-def gather_patches(image, y, zero_point, window, channel, patches):  # type: ignore[no-untyped-def]
+def gather_patches(image, y, zero_point, window, channel, patches):
     """The patches under row `y` of the output, zero point removed; outside the image they are 0.
 
     image : int8 or uint8 (height, width, channels); channel : the first to take
@@ -52,11 +52,12 @@ def gather_patches(image, y, zero_point, window, channel, patches):  # type: ign
 
 
 @kernel
-def conv2d(images, weights, bias, zero_point, window, stage, out):  # type: ignore[no-untyped-def]
+def conv2d(images, weights, bias, zero_point, window, stage, out):
     """Convolution of a batch.
 
     images : int8 or uint8 (batch, height, width, channels)
-    weights : int16 (groups, out_channels / groups, filter_height * filter_width * channels / groups), zero point removed
+    weights : int16 (groups, out_channels / groups, filter_height * filter_width * channels / groups), zero point
+        removed
     bias : int32 (out_channels,); zero_point : the input's; out : (batch, out_height, out_width, out_channels)
     """
     groups, group_out, depth = weights.shape
@@ -73,7 +74,7 @@ def conv2d(images, weights, bias, zero_point, window, stage, out):  # type: igno
 
 
 @kernel
-def conv2d_int16_pairs(raised, images, weights, bias, zero_point, window, stage, out):  # type: ignore[no-untyped-def]
+def conv2d_int16_pairs(raised, images, weights, bias, zero_point, window, stage, out):
     """As `conv2d`, with neighbouring products added in saturating int16, in (height, width, channel) order.
 
     raised : what makes the codes uint8 (128 for int8), as on x86 without VNNI; see `accumulate_int16_pairs`

@@ -10,12 +10,13 @@ from hwsim.kernels.requantize import requantize_rows
 
 
 @kernel
-def depthwise_conv2d(images, weights, bias, zero_point, window, stage, out):  # type: ignore[no-untyped-def]
+def depthwise_conv2d(images, weights, bias, zero_point, window, stage, out):
     """Depthwise convolution of a batch; output channel c * multiplier + m reads input channel c.
 
     images : int8 or uint8 (batch, height, width, channels)
     weights : int16 (filter_height, filter_width, channels * multiplier), zero point removed
-    bias : int32 (channels * multiplier,); zero_point : the input's; out : (batch, out_height, out_width, channels * multiplier)
+    bias : int32 (channels * multiplier,); zero_point : the input's; out : (batch, out_height, out_width, channels *
+        multiplier)
     """
     _, height, width, channels = images.shape
     multiplier = weights.shape[2] // channels
@@ -37,7 +38,7 @@ def depthwise_conv2d(images, weights, bias, zero_point, window, stage, out):  # 
 
 
 @kernel
-def add_products(pixel, weights, zero_point, multiplier, total):  # type: ignore[no-untyped-def]
+def add_products(pixel, weights, zero_point, multiplier, total):
     """total[c * multiplier + m] += (pixel[c] - zero_point) * weights[c * multiplier + m], wrapping at 32 bits."""
     if multiplier == 1:
         for c in range(pixel.shape[0]):

@@ -13,7 +13,7 @@ ONE = 2147483647
 
 
 @kernel
-def rescale(value, bits):  # type: ignore[no-untyped-def]
+def rescale(value, bits):
     """Move the point by `bits` (source integer bits minus destination integer bits), saturating to the left."""
     if bits < 0:
         return rounding_shift_right(value, -bits)
@@ -26,7 +26,7 @@ def rescale(value, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def exp_on_quarter(value):  # type: ignore[no-untyped-def]
+def exp_on_quarter(value):
     """exp of a Q0.31 value in [-1/4, 0), as Q0.31."""
     x = wrap_int32(value + np.int64(268435456))
     x2 = doubling_high_multiply(x, x)
@@ -38,7 +38,7 @@ def exp_on_quarter(value):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def exp_of_negative(value, integer_bits):  # type: ignore[no-untyped-def]
+def exp_of_negative(value, integer_bits):
     """exp of a value <= 0 with `integer_bits` integer bits, as Q0.31."""
     if value == 0:
         return np.int64(2147483647)
@@ -58,7 +58,7 @@ def exp_of_negative(value, integer_bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def newton_reciprocal(value):  # type: ignore[no-untyped-def]
+def newton_reciprocal(value):
     """2 / (1 + value) of a Q0.31 value in [0, 1), as Q2.29, by three Newton-Raphson steps."""
     total = np.int64(value) + np.int64(2147483647)
     half = (total + np.int64(1)) >> np.int64(1) if total >= 0 else -((np.int64(1) - total) >> np.int64(1))
@@ -70,13 +70,13 @@ def newton_reciprocal(value):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reciprocal_of_one_plus(value):  # type: ignore[no-untyped-def]
+def reciprocal_of_one_plus(value):
     """1 / (1 + value) of a Q0.31 value in [0, 1), as Q0.31."""
     return rescale(newton_reciprocal(value), 1)
 
 
 @kernel
-def leading_zeros(value):  # type: ignore[no-untyped-def]
+def leading_zeros(value):
     """Leading zero bits of a value in [0, 2^32) seen as uint32."""
     count = 32
     while value > 0:

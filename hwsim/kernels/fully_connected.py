@@ -8,7 +8,7 @@ from hwsim.kernels.requantize import requantize_rows
 
 
 @kernel
-def fully_connected(rows, weights, bias, zero_point, stage, out):  # type: ignore[no-untyped-def]
+def fully_connected(rows, weights, bias, zero_point, stage, out):
     """A fully connected layer on a batch.
 
     rows : int8 or uint8 (batch, depth); weights : int16 (out_channels, depth), zero point removed
@@ -24,7 +24,7 @@ def fully_connected(rows, weights, bias, zero_point, stage, out):  # type: ignor
 
 
 @kernel
-def fully_connected_int16_pairs(raised, rows, weights, bias, zero_point, stage, out):  # type: ignore[no-untyped-def]
+def fully_connected_int16_pairs(raised, rows, weights, bias, zero_point, stage, out):
     """As `fully_connected`, with neighbouring products added in saturating int16; see `accumulate_int16_pairs`.
 
     raised : what makes the codes uint8, 128 for int8

@@ -9,10 +9,11 @@ from hwsim.kernels import kernel
 
 
 @kernel
-def accumulate(rows, weights, bias, out):  # type: ignore[no-untyped-def]
+def accumulate(rows, weights, bias, out):
     """out[p, c] = bias[c] + sum over k of rows[p, k] * weights[c, k], wrapping at 32 bits.
 
-    rows : int16 (pixels, depth); weights : int16 (channels, depth); bias : int32 (channels,); out : int32 (pixels, channels)
+    rows : int16 (pixels, depth); weights : int16 (channels, depth); bias : int32 (channels,); out : int32 (pixels,
+        channels)
     """
     for p in range(rows.shape[0]):
         for c in range(weights.shape[0]):
@@ -23,7 +24,7 @@ def accumulate(rows, weights, bias, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def accumulate_int16_pairs(rows, weights, bias, out):  # type: ignore[no-untyped-def]
+def accumulate_int16_pairs(rows, weights, bias, out):
     """As `accumulate`, but each pair of neighbouring products is added in int16 with saturation, in order of k.
 
     What vpmaddubsw does to uint8 activations and int8 weights on x86 without VNNI, in ONNX Runtime and FBGEMM.
@@ -41,8 +42,8 @@ def accumulate_int16_pairs(rows, weights, bias, out):  # type: ignore[no-untyped
 
 
 @kernel
-def lifted_bias(weights, bias, lift):  # type: ignore[no-untyped-def]
-    """bias - lift * sum of each row of weights: takes out of the sums what raising every activation by `lift` put in."""
+def lifted_bias(weights, bias, lift):
+    """bias - lift * sum of each row of weights: undoes that every activation was raised by `lift`."""
     moved = np.empty(bias.shape[0], np.int32)
     for c in range(bias.shape[0]):
         total = np.int64(0)

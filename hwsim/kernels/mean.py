@@ -1,6 +1,7 @@
 """Mean over the middle axis of (outer, reduced, inner), in three engines' ways.
 
-Source: TFLite reference/integer_ops/mean.h and reference/reduce.h; optimized/reduce.h; google/XNNPACK src/operators/reduce-nd.c.
+Source: TFLite reference/integer_ops/mean.h and reference/reduce.h; optimized/reduce.h; google/XNNPACK
+src/operators/reduce-nd.c.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from hwsim.kernels.requantize import requantize_ruy_double_half_up, requantize_t
 
 
 @kernel
-def sum_middle(values, out):  # type: ignore[no-untyped-def]
+def sum_middle(values, out):
     """Sum of raw codes. values : integer (outer, reduced, inner); out : int64 (outer, inner)."""
     out[:] = 0
     for i in range(values.shape[0]):
@@ -21,7 +22,7 @@ def sum_middle(values, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def mean_double_rounding(sums, offset, multiplier, shift, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def mean_double_rounding(sums, offset, multiplier, shift, zero_point, minimum, maximum, out):
     """Reference: zero points removed, then one TFLite requantization. offset : reduced elements times input zero point.
 
     sums : int64 (outer, inner); out : (outer, inner) integer codes in [minimum, maximum]
@@ -34,7 +35,7 @@ def mean_double_rounding(sums, offset, multiplier, shift, zero_point, minimum, m
 
 
 @kernel
-def mean_raw_vectors(sums, multiplier, shift, bias, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def mean_raw_vectors(sums, multiplier, shift, bias, minimum, maximum, out):
     """LiteRT optimized over height and width: raw codes scaled, zero points in a rounded bias. Same shapes.
 
     Whole vectors of 16 channels round half up twice, the channels left over as TFLite's reference.
@@ -51,7 +52,7 @@ def mean_raw_vectors(sums, multiplier, shift, bias, minimum, maximum, out):  # t
 
 
 @kernel
-def mean_float32(sums, scale, offset, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def mean_float32(sums, scale, offset, minimum, maximum, out):
     """XNNPACK: one float32 product and sum, ties to even. Same shapes.
 
     offset : float32, the output's zero point less the scaled zero points of the elements

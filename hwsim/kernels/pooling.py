@@ -1,4 +1,6 @@
-"""Average and maximum pooling of raw codes. Source: TFLite reference/integer_ops/pooling.h, reference/pooling.h (uint8)."""
+"""Average and maximum pooling of raw codes. Source: TFLite reference/integer_ops/pooling.h, reference/pooling.h
+(uint8).
+"""
 
 import numpy as np
 
@@ -7,7 +9,7 @@ from hwsim.kernels.integers import clamp
 
 
 @kernel
-def average_pool_2d(images, window, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def average_pool_2d(images, window, minimum, maximum, out):
     """Mean code over the taps inside the image, half away from zero, clamped; the zero point stays in.
 
     images, out : int8, uint8 or int16 (batch, height, width, channels)
@@ -32,7 +34,7 @@ def average_pool_2d(images, window, minimum, maximum, out):  # type: ignore[no-u
 
 
 @kernel
-def max_pool_2d(images, window, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def max_pool_2d(images, window, minimum, maximum, out):
     """Largest code over the taps inside the image, clamped.
 
     images, out : int8, uint8 or int16 (batch, height, width, channels)

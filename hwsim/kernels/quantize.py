@@ -1,6 +1,7 @@
 """Real values to codes, codes to real values, and codes of one scale to codes of another.
 
-Source: TFLite reference/quantize.h, reference/requantize.h, reference/dequantize.h; google/XNNPACK src/qs8-vcvt, src/f32-qs8-vcvt.
+Source: TFLite reference/quantize.h, reference/requantize.h, reference/dequantize.h; google/XNNPACK src/qs8-vcvt,
+src/f32-qs8-vcvt.
 """
 
 import numpy as np
@@ -11,11 +12,12 @@ from hwsim.kernels.requantize import round_half_away
 
 
 @kernel
-def quantize_half_away(values, scale, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def quantize_half_away(values, scale, zero_point, minimum, maximum, out):
     """Division in the width of `scale`, float32 or float64; ties away from zero.
 
     values : float32 (samples, size); out : integer (samples, size)
-    What does not fit an int32, and NaN, becomes the smallest int32, as in x86's conversion; adding the zero point wraps.
+    What does not fit an int32, and NaN, becomes the smallest int32, as in x86's conversion; adding the zero point
+    wraps.
     """
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -25,7 +27,7 @@ def quantize_half_away(values, scale, zero_point, minimum, maximum, out):  # typ
 
 
 @kernel
-def quantize_half_even(values, inverse_scale, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def quantize_half_even(values, inverse_scale, zero_point, minimum, maximum, out):
     """float32 product with the reciprocal; ties to even. Otherwise as `quantize_half_away`."""
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -35,8 +37,8 @@ def quantize_half_even(values, inverse_scale, zero_point, minimum, maximum, out)
 
 
 @kernel
-def quantize_limited_half_even(values, inverse_scale, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
-    """XNNPACK: the float32 product limited to the codes, then rounded, ties to even; NaN gives `maximum`. Same shapes."""
+def quantize_limited_half_even(values, inverse_scale, zero_point, minimum, maximum, out):
+    """XNNPACK: the product limited to the codes, then rounded, ties to even; NaN gives `maximum`. Same shapes."""
     low, high = np.float32(minimum - zero_point), np.float32(maximum - zero_point)
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -46,7 +48,7 @@ def quantize_limited_half_even(values, inverse_scale, zero_point, minimum, maxim
 
 
 @kernel
-def requantize_eight_bit_multiplier(codes, input_zero_point, multiplier, zero_point, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def requantize_eight_bit_multiplier(codes, input_zero_point, multiplier, zero_point, minimum, maximum, out):
     """XNNPACK: a multiplier with 8 fraction bits, ties up. codes, out : integer (samples, size)."""
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -56,8 +58,8 @@ def requantize_eight_bit_multiplier(codes, input_zero_point, multiplier, zero_po
 
 
 @kernel
-def dequantize(codes, scale, zero_point, out):  # type: ignore[no-untyped-def]
-    """float32(scale * (code - zero_point)), rounded once. codes : integer (samples, size); out : float32, same shape."""
+def dequantize(codes, scale, zero_point, out):
+    """float32(scale * (code - zero_point)), rounded once. codes : integer (samples, size); out : float32."""
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
             centered = np.float64(np.int64(codes[n, i]) - np.int64(zero_point))
@@ -65,7 +67,7 @@ def dequantize(codes, scale, zero_point, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def dequantize_multiply_add(codes, scale, zero_point, out):  # type: ignore[no-untyped-def]
+def dequantize_multiply_add(codes, scale, zero_point, out):
     """float32(code * scale) - float32(zero_point * scale), rounded three times. Same shapes.
 
     Source: TFLite optimized/optimized_ops.h, Dequantize.

@@ -43,7 +43,7 @@ class OutputStage(NamedTuple):
 
 
 @kernel
-def doubling_high_multiply(a, b):  # type: ignore[no-untyped-def]
+def doubling_high_multiply(a, b):
     """gemmlowp SaturatingRoundingDoublingHighMul on int32 values: ties go up."""
     if a == -2147483648 and b == -2147483648:
         return np.int64(2147483647)
@@ -51,7 +51,7 @@ def doubling_high_multiply(a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def rounding_shift_right(value, shift):  # type: ignore[no-untyped-def]
+def rounding_shift_right(value, shift):
     """gemmlowp RoundingDivideByPOT: value / 2^shift, ties away from zero; shift in [0, 31]."""
     mask = (np.int64(1) << np.int64(shift)) - np.int64(1)
     remainder = np.int64(value) & mask
@@ -60,7 +60,7 @@ def rounding_shift_right(value, shift):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def half_up_shift_right(value, shift):  # type: ignore[no-untyped-def]
+def half_up_shift_right(value, shift):
     """value / 2^shift, ties up; shift in [0, 62]."""
     if shift == 0:
         return np.int64(value)
@@ -68,7 +68,7 @@ def half_up_shift_right(value, shift):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def requantize_tflite_double_rounding(accumulator, multiplier, shift):  # type: ignore[no-untyped-def]
+def requantize_tflite_double_rounding(accumulator, multiplier, shift):
     """TFLite MultiplyByQuantizedMultiplier: rounds up after the multiply, away from zero after the shift.
 
     Source: TFLite tflite/kernels/internal/common.h; also TFLM, CMSIS-NN's default and Ethos-U's TFL mode.
@@ -78,20 +78,20 @@ def requantize_tflite_double_rounding(accumulator, multiplier, shift):  # type: 
 
 
 @kernel
-def requantize_ruy_double_half_up(accumulator, multiplier, shift):  # type: ignore[no-untyped-def]
+def requantize_ruy_double_half_up(accumulator, multiplier, shift):
     """ruy's AVX2 and AVX-512 kernels: two roundings, both up. Source: google/ruy ruy/kernel_avx2_fma.cc."""
     shifted = wrap_int32(np.int64(accumulator) << np.int64(max(shift, 0)))
     return half_up_shift_right(doubling_high_multiply(shifted, multiplier), max(-shift, 0))
 
 
 @kernel
-def requantize_single_rounding(accumulator, multiplier, shift):  # type: ignore[no-untyped-def]
+def requantize_single_rounding(accumulator, multiplier, shift):
     """One rounding, ties up: TFLITE_SINGLE_ROUNDING, CMSIS_NN_USE_SINGLE_ROUNDING, ruy on Arm, Ethos-U's NATURAL."""
     return half_up_shift_right(np.int64(accumulator) * np.int64(multiplier), 31 - shift)
 
 
 @kernel
-def round_half_away(value):  # type: ignore[no-untyped-def]
+def round_half_away(value):
     """C's std::round: to the nearest integer, ties away from zero. value : float64, in the range of int64."""
     whole = np.trunc(value)
     rest = value - whole
@@ -99,7 +99,7 @@ def round_half_away(value):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def requantize_float32(accumulator, scale):  # type: ignore[no-untyped-def]
+def requantize_float32(accumulator, scale):
     """XNNPACK, MLAS, FBGEMM and Gemmini: float32 product, ties to even; limited to the range of int32.
 
     Source: google/XNNPACK src/qs8-qc8w-gemm (fp32 requantization).
@@ -109,7 +109,7 @@ def requantize_float32(accumulator, scale):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def requantize_float64(accumulator, scale):  # type: ignore[no-untyped-def]
+def requantize_float64(accumulator, scale):
     """LiteRT's reference FULLY_CONNECTED: float64 product, ties away from zero; limited to the range of int32.
 
     Source: LiteRT tflite/kernels/internal/reference/integer_ops/fully_connected.h.
@@ -119,7 +119,7 @@ def requantize_float64(accumulator, scale):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def requantize(accumulator, channel, stage):  # type: ignore[no-untyped-def]
+def requantize(accumulator, channel, stage):
     """One accumulator through `stage`: scaled, rounded, moved by the zero point, clamped.
 
     "double_half_up_by_8" is LiteRT's optimized depthwise convolution: ties up in whole vectors of 8 channels, the
@@ -142,7 +142,7 @@ def requantize(accumulator, channel, stage):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def requantize_rows(accumulator, stage, out):  # type: ignore[no-untyped-def]
+def requantize_rows(accumulator, stage, out):
     """Every accumulator of (rows, channels) through `stage` into `out`, same shape."""
     for row in range(accumulator.shape[0]):
         for channel in range(accumulator.shape[1]):

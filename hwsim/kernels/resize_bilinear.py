@@ -9,7 +9,7 @@ from hwsim.kernels import kernel
 
 
 @kernel
-def resize_bilinear_q10(images, rows, columns, out):  # type: ignore[no-untyped-def]
+def resize_bilinear_q10(images, rows, columns, out):
     """Reference: weights with 10 fraction bits, the sum rounded half away from zero.
 
     images, out : int8, uint8 or int16 (batch, height, width, channels)
@@ -22,14 +22,16 @@ def resize_bilinear_q10(images, rows, columns, out):  # type: ignore[no-untyped-
                 left, right, fx = columns[x, 0], columns[x, 1], columns[x, 2]
                 for c in range(out.shape[3]):
                     upper = np.int64(images[n, top, left, c]) * (1024 - fx) + np.int64(images[n, top, right, c]) * fx
-                    lower = np.int64(images[n, bottom, left, c]) * (1024 - fx) + np.int64(images[n, bottom, right, c]) * fx
+                    lower = (
+                        np.int64(images[n, bottom, left, c]) * (1024 - fx) + np.int64(images[n, bottom, right, c]) * fx
+                    )
                     total = upper * (1024 - fy) + lower * fy
                     rounded = (abs(total) + np.int64(524288)) >> np.int64(20)
                     out[n, y, x, c] = rounded if total > 0 else -rounded
 
 
 @kernel
-def resize_bilinear_q11(images, rows, columns, out):  # type: ignore[no-untyped-def]
+def resize_bilinear_q11(images, rows, columns, out):
     """XNNPACK: weights with 11 fraction bits, the sum rounded once, ties up. Same arguments, fractions times 2048."""
     for n in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -46,7 +48,7 @@ def resize_bilinear_q11(images, rows, columns, out):  # type: ignore[no-untyped-
 
 
 @kernel
-def resize_bilinear_float32(images, rows, row_fraction, columns, column_fraction, out):  # type: ignore[no-untyped-def]
+def resize_bilinear_float32(images, rows, row_fraction, columns, column_fraction, out):
     """LiteRT's reference uint8: each code times both fractions in turn, summed in float32, 0.5 added, truncated.
 
     images, out : uint8 (batch, height, width, channels)
@@ -67,7 +69,7 @@ def resize_bilinear_float32(images, rows, row_fraction, columns, column_fraction
 
 
 @kernel
-def resize_bilinear_float32_weights(images, rows, row_fraction, columns, column_fraction, out):  # type: ignore[no-untyped-def]
+def resize_bilinear_float32_weights(images, rows, row_fraction, columns, column_fraction, out):
     """LiteRT's optimized uint8: each code times the product of its fractions, in another order. Same arguments.
 
     Source: TFLite optimized/resize_bilinear.h, ResizeBilinearGenericSmallChannel.

@@ -12,7 +12,7 @@ from hwsim.kernels.requantize import doubling_high_multiply, round_half_away, ro
 
 
 @kernel
-def softmax_fixed_point(rows, multiplier, left_shift, difference_min, minimum, bits, out):  # type: ignore[no-untyped-def]
+def softmax_fixed_point(rows, multiplier, left_shift, difference_min, minimum, bits, out):
     """Softmax by gemmlowp's exponential and reciprocal.
 
     rows : int8 or uint8 (batch, depth); out : (batch, depth) of `bits` bits whose smallest code is `minimum`
@@ -44,7 +44,7 @@ def softmax_fixed_point(rows, multiplier, left_shift, difference_min, minimum, b
 
 
 @kernel
-def softmax_float_table(rows, table, output_scale, minimum, maximum, out):  # type: ignore[no-untyped-def]
+def softmax_float_table(rows, table, output_scale, minimum, maximum, out):
     """Softmax by a float32 table of exponentials, summed in order of k.
 
     rows : int8 or uint8 (batch, depth); out : (batch, depth), codes in [minimum, maximum], zero point `minimum`

@@ -1,4 +1,4 @@
-"""What convolutions and fully connected layers share: weights, bias, and the output stage after an int32 accumulator."""
+"""What convolutions and fully connected layers share: weights, bias, the output stage after an int32 accumulator."""
 
 from typing import ClassVar
 
@@ -35,7 +35,9 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
     """The output stage of `view` under `rule`; with `ACCUMULATOR` the sums themselves."""
     if rule == ACCUMULATOR:
         nothing = np.zeros(channels, np.int64)
-        return OutputStage(ROUNDINGS["accumulator"], nothing, nothing, nothing.astype(np.float64), 0, -(2**31), 2**31 - 1)
+        return OutputStage(
+            ROUNDINGS["accumulator"], nothing, nothing, nothing.astype(np.float64), 0, -(2**31), 2**31 - 1
+        )
     if rule.algorithm not in ROUNDINGS:
         raise UnsupportedError(f"{view.label}: has no rounding {rule.algorithm!r}")
     output = view.output()
@@ -47,7 +49,9 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
             f"{view.label}: shift[{worst}] is {shift[worst]}; must be in [-31, {LARGEST_SHIFT}]: "
             f"the output scale {output.scale!r} is too small for its inputs"
         )
-    low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype))
+    low, high = activation_bounds(
+        view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype)
+    )
     return OutputStage(ROUNDINGS[rule.algorithm], multiplier, shift, scale, output.zero_point, low, high)
 
 
@@ -83,7 +87,6 @@ def bias_or_zeros(view: NodeView, channels: int) -> NDArray[np.int32]:
     if bias.dtype != np.int32 or bias.size != channels:
         raise GraphError(f"{view.label}: bias is {bias.dtype} of {bias.size}; expected int32 of {channels}")
     return np.ascontiguousarray(bias.reshape(-1))
-
 
 
 def raised(view: NodeView) -> int:

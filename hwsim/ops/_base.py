@@ -16,7 +16,8 @@ Shape = tuple[int, ...]
 Arrays = Sequence[NDArray[Any]]
 
 Step = Callable[[Arrays, Arrays], None]
-"""Computes a node: (inputs, outputs), each array of shape (samples, *declared shape); absent inputs are empty arrays."""
+"""Computes a node: (inputs, outputs), each array of shape (samples, *declared shape); absent inputs are empty arrays.
+"""
 
 RuleFor = Rule | Callable[[NodeView], Rule | None]
 """A rule, or a function that gives one, or None where this rule set leaves the node to the next one."""
@@ -81,7 +82,8 @@ class Op:
         for tensor, shape in zip(view.outputs, self.infer_shapes(view), strict=True):
             if tensor.shape != shape:
                 raise ShapeError(
-                    f"{view.label}: output {tensor.name!r} is declared {list(tensor.shape)}; its inputs give {list(shape)}"
+                    f"{view.label}: output {tensor.name!r} is declared {list(tensor.shape)}; "
+                    f"its inputs give {list(shape)}"
                 )
 
 
@@ -114,7 +116,9 @@ def limits(dtype: str) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
-def everywhere(algorithm: str, *signatures: str, micro: Sequence[str] | None = None) -> Mapping[str, Mapping[str, RuleFor]]:
+def everywhere(
+    algorithm: str, *signatures: str, micro: Sequence[str] | None = None
+) -> Mapping[str, Mapping[str, RuleFor]]:
     """Rules of an operator that all four TFLite engines compute alike; `micro` lists what TFLM takes, if not all."""
     rule = Rule(algorithm)
     return {

@@ -45,7 +45,9 @@ class Pool2d(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         source, output = view.input(0), view.output()
         if source.format is None or not source.format.same_as(output.format):
-            raise ShapeError(f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal")
+            raise ShapeError(
+                f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal"
+            )
         activation = view.text("activation", "none")
         low, high = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
         frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))

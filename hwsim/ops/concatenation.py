@@ -62,7 +62,9 @@ def _table(view: NodeView, source: Tensor, rule: Rule) -> NDArray[np.uint8] | No
     if source.format is None or source.format.same_as(output.format):
         return None
     if rule.algorithm != "float32_requantize":
-        raise UnsupportedError(f"{view.label}: {source.name!r} has {source.format}, the output {output.format}; must be equal")
+        raise UnsupportedError(
+            f"{view.label}: {source.name!r} has {source.format}, the output {output.format}; must be equal"
+        )
     inverse = np.float32(1.0) / np.float32(output.scale)
     scale = np.float32(source.scale) * inverse
     bias = np.float32(-source.zero_point) * scale

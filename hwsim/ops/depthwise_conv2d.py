@@ -40,7 +40,8 @@ class DepthwiseConv2d(Accumulating):
         one, height, width, out_channels = rank(view, 1, 4)
         if one != 1 or channels == 0 or out_channels % channels:
             raise ShapeError(
-                f"{view.label}: weights are {list(view.input(1).shape)}; expected (1, height, width, a multiple of {channels})"
+                f"{view.label}: weights are {list(view.input(1).shape)}; "
+                f"expected (1, height, width, a multiple of {channels})"
             )
         _, out_height, out_width = window(view, height, width)
         return ((batch, out_height, out_width, out_channels),)

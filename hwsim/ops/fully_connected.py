@@ -10,18 +10,14 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16_pairs
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
-from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, rank
+from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, rank
 
 
-def _scaled(algorithm: str) -> RuleFor:
-    """TFLite multiplies the scales of a per-tensor layer in float32, of a per-channel one in float64."""
-
-    def rule(view: NodeView) -> Rule:
-        format_ = view.input(1).format
-        per_channel = format_ is not None and format_.is_per_channel
-        return Rule(algorithm, "float64" if per_channel else "float32_product")
-
-    return rule
+def _optimized(view: NodeView) -> Rule:
+    """LiteRT multiplies the scales of a per-tensor layer in float32, of a per-channel one in float64."""
+    format_ = view.input(1).format
+    per_channel = format_ is not None and format_.is_per_channel
+    return Rule("double_half_up", "float64" if per_channel else "float32_product")
 
 
 class FullyConnected(Accumulating):
@@ -40,9 +36,9 @@ class FullyConnected(Accumulating):
     accumulators = ("int16_pairs",)
     rules = {
         "litert-reference": {"int8": Rule("float64"), "uint8": Rule("float64")},
-        "litert-optimized": {"int8": _scaled("double_half_up"), "uint8": _scaled("double_half_up")},
+        "litert-optimized": {"int8": _optimized, "uint8": _optimized},
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
-        "tflite-micro": {"int8": _scaled("double_rounding")},
+        "tflite-micro": {"int8": Rule("double_rounding")},
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -66,7 +62,9 @@ class FullyConnected(Accumulating):
         stage = output_stage(view, rule, out_channels)
         zero_point = view.input(0).zero_point
 
-        kernel = partial(fully_connected_int16_pairs, raised(view)) if rule.accumulator == "int16_pairs" else fully_connected
+        kernel = (
+            partial(fully_connected_int16_pairs, raised(view)) if rule.accumulator == "int16_pairs" else fully_connected
+        )
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             rows, out = inputs[0].reshape(-1, depth), outputs[0].reshape(-1, out_channels)

@@ -107,7 +107,9 @@ def _from_codes(view: NodeView, rule: Rule) -> Compute:
             codes, source.zero_point, multiplier, output.zero_point, *ends, out
         )
     if rule.algorithm == "double_half_up_vectors":
-        return body_and_tail(prod(view.input(0).shape), CODE_VECTOR, _rounded(view, "double_half_up"), _rounded(view, "double_rounding"))
+        return body_and_tail(
+            prod(view.input(0).shape), CODE_VECTOR, _rounded(view, "double_half_up"), _rounded(view, "double_rounding")
+        )
     if rule.algorithm not in ROUNDINGS:
         raise no_rule(view, rule)
     return _rounded(view, rule.algorithm)

@@ -1,6 +1,5 @@
 """RESIZE_BILINEAR of images (batch, height, width, channels) to a constant size."""
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,8 +68,12 @@ def _half_pixel(view: NodeView) -> bool:
 
 
 def _positions_q10(view: NodeView, size: int, out: int) -> tuple[Positions]:
-    """Lower index, upper index and fraction * 1024. Source: TFLite reference/resize_bilinear.h, ComputeInterpolationValuesInteger."""
-    scale = (((size - 1) << 10) + (out - 1) // 2) // (out - 1) if _corners(view, out) else ((size << 10) + out // 2) // out
+    """Lower index, upper index and fraction * 1024. Source: TFLite reference/resize_bilinear.h,
+    ComputeInterpolationValuesInteger.
+    """
+    scale = (
+        (((size - 1) << 10) + (out - 1) // 2) // (out - 1) if _corners(view, out) else ((size << 10) + out // 2) // out
+    )
     at = np.arange(out, dtype=np.int64) * scale
     if _half_pixel(view):
         at += scale // 2 - 512
@@ -80,7 +83,9 @@ def _positions_q10(view: NodeView, size: int, out: int) -> tuple[Positions]:
 
 
 def _positions_float32(view: NodeView, size: int, out: int) -> tuple[Positions, NDArray[np.float32]]:
-    """Lower and upper index; the float32 fraction. Source: TFLite reference/resize_bilinear.h, ComputeInterpolationValues."""
+    """Lower and upper index; the float32 fraction. Source: TFLite reference/resize_bilinear.h,
+    ComputeInterpolationValues.
+    """
     scale = np.float32(size - 1) / np.float32(out - 1) if _corners(view, out) else np.float32(size) / np.float32(out)
     at = np.arange(out, dtype=np.float32)
     at = (at + np.float32(0.5)) * scale - np.float32(0.5) if _half_pixel(view) else at * scale

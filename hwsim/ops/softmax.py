@@ -8,6 +8,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.softmax import softmax_fixed_point, softmax_float_table
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.quantizers.expf import expf
 from hwsim.quantizers.multiplier import quantize_multiplier
 
 INPUT_INTEGER_BITS = 5
@@ -66,7 +67,7 @@ def _fixed_point(view: NodeView):  # type: ignore[no-untyped-def]
 
 def _float_table(view: NodeView):  # type: ignore[no-untyped-def]
     step = np.float32(-view.input(0).scale) * np.float32(_beta(view))
-    table = np.exp(step * np.arange(256, dtype=np.float32)).astype(np.float32)
+    table = expf(step * np.arange(256, dtype=np.float32))
     scale, ends = view.output().scale, limits(view.output().dtype)
     return lambda rows, out: softmax_float_table(rows, table, scale, *ends, out)
 

@@ -44,7 +44,8 @@ def effective_scale(
     ----------
     input_scale, output_scale : float32 values held in Python floats
     weight_scale : float32 array, shape (channels,)
-    precision : 'float64'; 'float32_product' (the product rounded to float32, then divided in float64); or 'float32' (both rounded)
+    precision : 'float64'; 'float32_product' (the product rounded to float32, then divided in float64); or 'float32'
+        (both rounded)
 
     Returns
     -------
@@ -60,9 +61,7 @@ def effective_scale(
     raise ValueError(f"scale precision {precision!r}; expected one of {', '.join(SCALE_PRECISIONS)}")
 
 
-def activation_bounds(
-    activation: str, scale: float, zero_point: int, type_limits: tuple[int, int]
-) -> tuple[int, int]:
+def activation_bounds(activation: str, scale: float, zero_point: int, type_limits: tuple[int, int]) -> tuple[int, int]:
     """The codes that a fused activation clamps to, within the dtype's limits.
 
     Parameters
@@ -71,7 +70,9 @@ def activation_bounds(
     scale, zero_point : the output's
     type_limits : smallest and largest code
     """
-    low, high = {"none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}[activation]
+    low, high = {"none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}[
+        activation
+    ]
     smallest, largest = type_limits
     lower = smallest if low is None else max(smallest, _code(low, scale, zero_point))
     upper = largest if high is None else min(largest, _code(high, scale, zero_point))

@@ -72,7 +72,8 @@ def print_graph(console: Console, facts: Facts) -> None:
         for tensor in facts[kind]:
             console.print(f"{kind[:-1]} {tensor['name']}: {tensor['dtype']} {tensor['shape']}, {tensor['format']}")
     console.print(
-        f"{len(facts['nodes'])} nodes, {facts['macs']:,} MACs, {facts['constants']:,} constants in {facts['constant_bytes']:,} bytes"
+        f"{len(facts['nodes'])} nodes, {facts['macs']:,} MACs, "
+        f"{facts['constants']:,} constants in {facts['constant_bytes']:,} bytes"
     )
     rows = [
         (i, n["op"], "x".join(map(str, n["shape"])), n["dtype"], f"{n['macs']:,}", shorten(n["name"]))
@@ -80,7 +81,9 @@ def print_graph(console: Console, facts: Facts) -> None:
     ]
     console.print(table("nodes", ["#", "op", "output", "dtype", "MACs", "name"], rows, ["#", "MACs"]))
     for name, reasons in facts["engines"].items():
-        console.print(f"{name}: runs it" if not reasons else f"{name}: cannot run {len(reasons)} nodes, first {reasons[0]}")
+        console.print(
+            f"{name}: runs it" if not reasons else f"{name}: cannot run {len(reasons)} nodes, first {reasons[0]}"
+        )
 
 
 def print_engines(console: Console) -> None:
@@ -103,7 +106,9 @@ def print_run(console: Console, facts: Facts) -> None:
     """`hwsim run` for people."""
     for output in facts["outputs"]:
         console.print(f"output {output['name']}: {output['dtype']} {output['shape']}, {output['format']}")
-        console.print(f"  first sample: {', '.join(map(str, output['first']))}{' ...' if len(output['first']) == 12 else ''}")
+        console.print(
+            f"  first sample: {', '.join(map(str, output['first']))}{' ...' if len(output['first']) == 12 else ''}"
+        )
 
 
 def check_facts(check: Check) -> Facts:
@@ -117,7 +122,10 @@ def check_facts(check: Check) -> Facts:
         "compared": check.compared,
         "first_difference": None
         if first is None
-        else {name: _plain(getattr(first, name)) for name in ("tensor", "op", "node", "index", "expected", "actual", "details")},
+        else {
+            name: _plain(getattr(first, name))
+            for name in ("tensor", "op", "node", "index", "expected", "actual", "details")
+        },
         "explanation": check.explanation,
         "tensors": [{name: getattr(t, name) for name in t.__slots__} for t in check.tensors],
     }
@@ -134,6 +142,9 @@ def print_check(console: Console, check: Check) -> None:
         console.print("exact: every element is equal", style="green")
         return
     wrong = [t for t in check.tensors if t.differing]
+    if not wrong:
+        console.print(check.explanation, style="yellow", highlight=False)
+        return
     rows = [(shorten(t.tensor), t.op, t.elements, t.differing, f"{t.largest:g}", t.alone) for t in wrong]
     columns = ["tensor", "op", "elements", "differ", "largest", "by itself"]
     console.print(table(f"{len(wrong)} tensors differ", columns, rows, columns[2:]))

@@ -35,12 +35,15 @@ class Difference:
         at = ", ".join(map(str, self.index))
         numbers = [f"{k} {v:.9g}" if isinstance(v, float) else f"{k} {v}" for k, v in self.details.items()]
         where = f"{self.op} {shorten(self.node)!r}, element [{at}]"
-        return "; ".join([f"{where}: expected {self.expected}, simulated {self.actual}", ", ".join(numbers)]).rstrip("; ")
+        return "; ".join([f"{where}: expected {self.expected}, simulated {self.actual}", ", ".join(numbers)]).rstrip(
+            "; "
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class TensorCheck:
-    """How one tensor compares: elements, how many differ, by how much at most, and how many differ by the node's own fault.
+    """How one tensor compares: elements, how many differ, by how much at most, and how many differ by the node's own
+    fault.
 
     `alone` counts differences when the node is fed the reference's own inputs.
     """
@@ -88,7 +91,9 @@ class Check:
 
     @property
     def explanation(self) -> str:
-        """The first difference and its reason in words; empty where there is none."""
+        """The first difference and its reason in words; empty where every compared element is equal."""
+        if not self.compared:
+            return f"nothing was compared: {self.against} gives no tensor that a node computes"
         if self.first_difference is None:
             return ""
         return "\n".join([f"first difference: {self.first_difference}", *summarize(self.reasons)])

@@ -13,7 +13,7 @@ from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile
 from hwsim.verify.check import Check, Difference, TensorCheck
-from hwsim.verify.explain import Explanation, explain_node, run_node, trace
+from hwsim.verify.explain import Explanation, explain_node, run_node, trace, unequal
 from hwsim.verify.golden import Source, by_tensor, open_recording, recorded_inputs, recorded_source
 
 Array = NDArray[Any]
@@ -35,7 +35,8 @@ def verify(
     ----------
     x : as for `hwsim.simulate`; None takes the inputs out of a recording
     engine : whose arithmetic to simulate
-    against : a real engine's name (default: the same engine), a golden .npz with arrays under tensor names, or such a mapping
+    against : a real engine's name (default: the same engine), a golden .npz with arrays under tensor names, or such
+        a mapping
     progress : called with the number of samples done, again and again
     """
     profile = engine_called(engine)
@@ -82,16 +83,16 @@ class _Comparison:
     def _compare_tensor(self, position: int, node: BoundNode, slot: int, index: int,
                         ours: Mapping[int, Array], theirs: Mapping[int, Array], start: int) -> None:  # fmt: skip
         expected, actual = theirs[index], ours[index]
-        wrong = expected != actual
+        wrong = unequal(expected, actual)
         count = self.counts.setdefault(index, [0, 0, 0.0, 0])
         count[0] += expected.size
         differing = int(np.count_nonzero(wrong))
         if not differing:
             return
         count[1] += differing
-        count[2] = max(count[2], float(np.abs(expected.astype(np.float64) - actual.astype(np.float64)).max()))
+        count[2] = max(count[2], float(np.abs(expected[wrong].astype(np.float64) - actual[wrong]).max()))
         inputs = [_known(i, ours, theirs, self.program) for i in node.view.node.inputs]
-        count[3] += int(np.count_nonzero(run_node(node.view, node.rule, inputs)[slot] != expected))
+        count[3] += int(np.count_nonzero(unequal(run_node(node.view, node.rule, inputs)[slot], expected)))
         if self.first is None or position < self.first[0]:
             self.first = position, _difference(node, slot, inputs, wrong, expected, actual, start)
         name = node.view.output(slot).name
@@ -105,7 +106,9 @@ class _Comparison:
                 tensor, op = self.program.graph.tensors[index], node.view.node.op
                 if index in self.counts:
                     elements, differing, largest, alone = self.counts[index]
-                    records.append(TensorCheck(tensor.name, op, tensor.dtype, int(elements), int(differing), largest, int(alone)))
+                    records.append(
+                        TensorCheck(tensor.name, op, tensor.dtype, int(elements), int(differing), largest, int(alone))
+                    )
                 else:
                     records.append(TensorCheck(tensor.name, op, tensor.dtype, missing="not given by the reference"))
         return tuple(records)
@@ -126,7 +129,9 @@ def _difference(node: BoundNode, slot: int, inputs: list[Array], wrong: Array, e
     inner = where[1:]
     row = (sample * batch + inner[0], *inner[1:]) if inner else (sample,)
     name = node.view.output(slot).name
-    return Difference(name, node.view.node.op, node.view.node.name, row, expected[where].item(), actual[where].item(), details)
+    return Difference(
+        name, node.view.node.op, node.view.node.name, row, expected[where].item(), actual[where].item(), details
+    )
 
 
 def _needed(graph: Graph, x: Inputs | None) -> Inputs:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hwsim.engines import Rule
-from hwsim.errors import HwsimError
+from hwsim.errors import HwsimError, InputError
 from hwsim.graph import NodeView
 from hwsim.graph.graph import shorten
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
@@ -20,8 +20,9 @@ Array = NDArray[Any]
 
 
 NOTES = {
-    "double_rounding": "two roundings, up after the multiply, away from zero after the shift: TFLite reference, TFLM, CMSIS-NN",
+    "double_rounding": "two roundings, the second away from zero: TFLite reference, TFLM, CMSIS-NN",
     "double_half_up": "two roundings, both ties up: ruy on x86",
+    "double_half_up_by_8": "ties up in whole vectors of 8 channels: LiteRT's optimized depthwise convolution",
     "single_rounding": "one rounding, ties up: single-rounding builds of TFLite and CMSIS-NN, ruy on Arm",
     "float32": "float32 product, ties to even: XNNPACK, ONNX Runtime, FBGEMM",
     "float64": "float64 product, ties away from zero: LiteRT's reference FULLY_CONNECTED",
@@ -52,20 +53,20 @@ class Explanation:
 
     def __str__(self) -> str:
         if self.equal:
-            return f"{reproduced(self.used, self.equal)} of {self.elements}"
+            return reproduced(self.used, self.equal, f"{self.elements} ")
         return (
-            f"simulated with {self.used}; none of the {self.tried} known rules makes all {self.elements} elements equal; "
-            f"nearest is {self.nearest}, under which {self.differing} differ"
+            f"simulated with {self.used}; none of the {self.tried} known rules makes all {self.elements} elements "
+            f"equal; nearest is {self.nearest}, under which {self.differing} differ"
         )
 
 
-def reproduced(used: Rule, equal: Collection[Rule]) -> str:
+def reproduced(used: Rule, equal: Collection[Rule], number: str = "") -> str:
     """In words: which rules make all elements equal."""
     best, *others = equal
     notes = [NOTES[part] for part in (best.algorithm, best.accumulator) if part in NOTES]
     note = f" ({'; '.join(notes)})" if notes else ""
     also = f"; {len(others)} more known rules agree on these values" if others else ""
-    return f"simulated with {used}; {best}{note} makes all elements equal{also}"
+    return f"simulated with {used}; {best}{note} makes all {number}elements equal{also}"
 
 
 def summarize(reasons: Mapping[str, Explanation]) -> list[str]:
@@ -93,6 +94,14 @@ def run_node(view: NodeView, rule: Rule, inputs: list[Array], dtypes: list[str] 
     return outputs
 
 
+def unequal(left: Array, right: Array) -> Array:
+    """Where the values differ; two NaNs do not."""
+    wrong: Array = left != right
+    if left.dtype.kind == right.dtype.kind == "f":
+        wrong &= ~(np.isnan(left) & np.isnan(right))
+    return wrong
+
+
 def explain_node(view: NodeView, used: Rule, inputs: list[Array], position: int, expected: Array) -> Explanation:
     """Try every known rule of the node on `inputs` against `expected`, its output number `position`."""
     results: dict[Rule, int] = {}
@@ -101,15 +110,15 @@ def explain_node(view: NodeView, used: Rule, inputs: list[Array], position: int,
             got = run_node(view, rule, inputs)[position]
         except HwsimError:
             continue
-        results[rule] = int(np.count_nonzero(got != expected))
+        results[rule] = int(np.count_nonzero(unequal(got, expected)))
     return _explanation(view.node.op, used, results, expected.size)
 
 
 def explain_accumulators(
-    accumulator: Array,
-    observed: Array,
+    accumulator: ArrayLike,
+    observed: ArrayLike,
     *,
-    scale: Array | float,
+    scale: ArrayLike,
     zero_point: int = 0,
     minimum: int = -128,
     maximum: int = 127,
@@ -125,8 +134,14 @@ def explain_accumulators(
     zero_point, minimum, maximum : of the output codes
     used : the rounding that you expected, for the words
     """
+    accumulator, observed, real = np.asarray(accumulator), np.asarray(observed), np.asarray(scale, np.float64)
+    if accumulator.shape != observed.shape or accumulator.ndim == 0:
+        shapes = list(accumulator.shape), list(observed.shape)
+        raise InputError(f"accumulator has shape {shapes[0]}, observed {shapes[1]}; expected equal ones")
+    if real.size not in (1, accumulator.shape[-1]):
+        raise InputError(f"scale has {real.size} values; expected 1 or {accumulator.shape[-1]}, one per channel")
     sums = np.ascontiguousarray(accumulator, np.int32).reshape(-1, accumulator.shape[-1])
-    real = np.ascontiguousarray(np.broadcast_to(np.asarray(scale, np.float64), sums.shape[1]))
+    real = np.ascontiguousarray(np.broadcast_to(real.reshape(-1), sums.shape[1]))
     multiplier, shift = quantize_multiplier(real)
     results = {}
     for name, code in ROUNDINGS.items():

@@ -1,6 +1,7 @@
 """Recorded tensors as a reference: what came off a chip, or another simulator."""
 
 from collections.abc import Callable, Mapping
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ Source = Callable[[dict[int, Array]], Mapping[int, Array]]
 
 
 def open_recording(against: str | PathLike[str] | Mapping[str, Array]) -> tuple[Mapping[str, Array], str]:
+    """Arrays by name, and what to call them; InputError where `against` is no .npz file."""
     if isinstance(against, Mapping):
         return against, "recorded arrays"
     path = Path(against)
+    if path.suffix != ".npz" and not isinstance(against, str):
+        raise InputError(f"{path}: expected a .npz file with recorded tensors")
     if path.suffix != ".npz":
         raise InputError(unknown("engine", str(against), engines()) + ", or a .npz file with recorded tensors")
     return read_arrays(path), path.name
@@ -43,6 +47,7 @@ def by_tensor(graph: Graph, recorded: Mapping[str, Array]) -> dict[int, Array]:
 
 
 def recorded_inputs(graph: Graph, named: Mapping[int, Array]) -> Inputs:
+    """The graph's inputs out of the recording; InputError where one is missing."""
     missing = [graph.tensors[i].name for i in graph.inputs if i not in named]
     if missing:
         raise InputError(f"the recording has no input {missing[0]!r}, and no input was given")
@@ -50,21 +55,40 @@ def recorded_inputs(graph: Graph, named: Mapping[int, Array]) -> Inputs:
 
 
 def recorded_source(graph: Graph, named: Mapping[int, Array], batch: SampleBatch) -> Source:
-    grouped = {index: _as_samples(graph.tensors[index], value, batch.samples) for index, value in named.items()}
+    """The recorded tensors of the next samples, whatever the inputs; InputError where a size or dtype does not fit."""
+    grouped = {i: _as_samples(graph.tensors[i], value, batch) for i, value in named.items() if i not in batch.values}
+    grouped |= {i: batch.values[i] for i in named if i in batch.values}
     position = 0
 
     def source(inputs: dict[int, Array]) -> Mapping[int, Array]:
         nonlocal position
         start = position
-        position += next(iter(inputs.values())).shape[0]
+        position += next(iter(inputs.values()), np.empty(1)).shape[0]
         return {index: value[start:position] for index, value in grouped.items()}
 
     return source
 
 
-def _as_samples(tensor: Tensor, value: Array, samples: int) -> Array:
-    if value.size != samples * int(np.prod(tensor.shape)):
+def _as_samples(tensor: Tensor, value: Array, batch: SampleBatch) -> Array:
+    rows = batch.rows.get(tensor.shape[0]) if tensor.shape else None
+    if value.shape == (rows, *tensor.shape[1:]):
+        value = np.concatenate([value, np.repeat(value[-1:], -len(value) % tensor.shape[0], axis=0)])
+    if value.size != batch.samples * prod(tensor.shape):
         raise InputError(
-            f"recorded {tensor.name!r} has shape {list(value.shape)}; expected {samples} times {list(tensor.shape)}"
+            f"recorded {tensor.name!r} has shape {list(value.shape)}; "
+            f"expected {batch.samples} times {list(tensor.shape)}"
         )
-    return value.reshape(samples, *tensor.shape)
+    return _as_codes(tensor, value).reshape(batch.samples, *tensor.shape)
+
+
+def _as_codes(tensor: Tensor, value: Array) -> Array:
+    """The same values in the tensor's dtype: what reads text or C output often makes them int64 or float64."""
+    if value.dtype.kind in "biuf":
+        with np.errstate(invalid="ignore"):
+            codes = value.astype(tensor.dtype)
+        if np.array_equal(codes, value, equal_nan=value.dtype.kind == "f"):
+            return codes
+    raise InputError(
+        f"recorded {tensor.name!r} is {value.dtype} and has values that {tensor.dtype} does not; "
+        f"expected {tensor.dtype}"
+    )

@@ -104,7 +104,7 @@ def test_save_replaces_and_leaves_nothing_else(tmp_path: Path):
 @pytest.mark.parametrize("name", ["none/g.hwsim", "folder", "bad\0name"])
 def test_save_where_no_file_can_be(tmp_path: Path, name: str):
     (tmp_path / "folder").mkdir()
-    path = repr(str(tmp_path / name))
+    path = str(tmp_path / name)
     expected = rf"^{re.escape(path)}: cannot write it \(.*\); choose a file in a folder you can write to$"
     with pytest.raises(InputError, match=expected):
         save(some_graph(), tmp_path / name)

@@ -51,10 +51,13 @@ def test_doubling_high_multiply_saturates_only_at_the_corner():
     assert kernels.doubling_high_multiply(lowest, np.int64(2**31 - 1)) == -(2**31) + 1
 
 
-@pytest.mark.parametrize("value", [-2.5, -1.5, -0.5, -0.49999999999999994, 0.0, 0.49999999999999994, 0.5, 1.5, 2.5, 1e9])
+@pytest.mark.parametrize(
+    "value", [-2.5, -1.5, -0.5, -0.49999999999999994, 0.0, 0.49999999999999994, 0.5, 1.5, 2.5, 1e9]
+)
 def test_round_half_away_is_c_round(value):
-    from tests.naive.rounding import half_away
     from fractions import Fraction
+
+    from tests.naive.rounding import half_away
 
     assert kernels.round_half_away(np.float64(value)) == half_away(Fraction(value))
 

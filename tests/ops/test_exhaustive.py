@@ -12,7 +12,9 @@ from tests.build import single, tensor
 
 EVERY_CODE = np.arange(256).astype(np.int8).reshape(1, 256)
 ENGINES = sorted(hwsim.engines())
-compiled = pytest.mark.skipif(not hasattr(requantize.requantize, "signatures"), reason="65,536 pairs need compiled kernels")
+compiled = pytest.mark.skipif(
+    not hasattr(requantize.requantize, "signatures"), reason="65,536 pairs need compiled kernels"
+)
 
 
 def agree(graph, inputs, engine):
@@ -43,7 +45,7 @@ def test_softmax_every_difference(engine, scale):
 
 
 @compiled
-@pytest.mark.parametrize(("engine", "dtype"), [(e, d) for e in ENGINES[:2] + ["xnnpack"] for d in ("int8", "uint8")])
+@pytest.mark.parametrize(("engine", "dtype"), [(e, d) for e in [*ENGINES[:2], "xnnpack"] for d in ("int8", "uint8")])
 def test_add_every_pair(engine, dtype):
     every = EVERY_CODE[0].astype(dtype)
     first, second = (np.ascontiguousarray(part).reshape(1, -1) for part in np.meshgrid(every, every))

@@ -1,0 +1,121 @@
+"""Write docs/agreement.md: how many elements differ from the real engines, network by network and operator by operator.
+
+    python scripts/agreement.py FOLDER_WITH_TFLITE_FILES [--images cifar10_test.npz]
+
+Every row is run when the script runs. Public networks: mlcommons/tiny (training/*/trained_models), google-
+coral/test_data,
+tensorflow/tflite-micro; see the table's own names. Networks that hwsim cannot run yet are listed with the reason.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+import hwsim
+from hwsim.errors import HwsimError, UnsupportedError
+from hwsim.graph import Graph
+from hwsim.graph.probes import probe_inputs
+from hwsim.reports.markdown import table
+from hwsim.verify.reference import installed
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.random_graphs import MAKERS, many  # noqa: E402
+
+SAMPLES, NODES = 20, 40
+
+
+def main() -> None:
+    """Run everything, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", type=Path, help="a folder with .tflite files")
+    parser.add_argument("--images", type=Path, help="npz with x (n, 32, 32, 3) uint8 and y (n,): CIFAR-10 test images")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "agreement.md")
+    options = parser.parse_args()
+    networks = list(network_rows(options.models))
+    operators = list(operator_rows())
+    accuracy = list(accuracy_rows(options.models, options.images)) if options.images else []
+    options.out.write_text(page(networks, operators, accuracy))
+
+
+def network_rows(folder: Path) -> Iterator[list[object]]:
+    """Network, engine, tensors, elements, differing; or the reason why it did not run."""
+    for file in sorted(folder.glob("*.tflite")):
+        graph = hwsim.load(file)
+        yield from rows_for(file.stem, graph, probe_inputs(graph, SAMPLES))
+
+
+def operator_rows() -> Iterator[list[object]]:
+    """The same for random graphs of one operator."""
+    for op in sorted(MAKERS):
+        for dtype in ("int8", "uint8"):
+            graph = many(op, dtype, NODES, seed=7)
+            inputs = [x * 20 if x.dtype == np.float32 else x for x in probe_inputs(graph, 3)]
+            yield from rows_for(f"{op} {dtype}", graph, inputs)
+
+
+def rows_for(name: str, graph: Graph, inputs: list[np.ndarray]) -> Iterator[list[object]]:
+    """One row for each engine."""
+    for engine in hwsim.engines():
+        try:
+            check = hwsim.verify(graph, inputs, engine=engine)
+        except UnsupportedError as error:
+            yield [name, engine, "not run", "", str(error)]
+            continue
+        except HwsimError as error:
+            yield [name, engine, "failed", "", str(error)]
+            continue
+        elements = sum(record.elements for record in check.tensors)
+        differing = sum(record.differing for record in check.tensors)
+        print(name, engine, check.compared, differing, flush=True)
+        yield [name, engine, f"{check.compared} of {len(check.tensors)}", f"{elements:,}", differing]
+
+
+def accuracy_rows(folder: Path, images: Path) -> Iterator[list[object]]:
+    """Accuracy of the MLPerf Tiny ResNet, and images on which the prediction differs from the real engine's."""
+    graph = hwsim.load(folder / "pretrainedResnet_quant.tflite")
+    with np.load(images) as data:
+        x, y = (data["x"].astype(np.int16) - 128).astype(np.int8), data["y"]
+    from hwsim.verify.reference import ReferenceSession
+
+    for name, profile in hwsim.engines().items():
+        ours = hwsim.simulate(graph, x, name).outputs[0].argmax(axis=1)
+        real = ReferenceSession(graph, profile).tensors({graph.inputs[0]: x[:, None]})[graph.outputs[0]]
+        theirs = real.reshape(len(x), -1).argmax(axis=1)
+        yield [
+            name,
+            f"{100 * (ours == y).mean():.2f} %",
+            f"{100 * (theirs == y).mean():.2f} %",
+            int((ours != theirs).sum()),
+        ]
+
+
+def page(networks: list[list[object]], operators: list[list[object]], accuracy: list[list[object]]) -> str:
+    """The page."""
+    versions = sorted({f"{e.package} {installed(e)}" for e in hwsim.engines().values() if e.package})
+    columns = ["what", "engine", "tensors", "elements", "differing"]
+    ran = [row for row in networks + operators if isinstance(row[4], int)]
+    skipped = [[row[0], row[1], row[4]] for row in networks + operators if not isinstance(row[4], int)]
+    total, wrong = sum(int(str(row[3]).replace(",", "")) for row in ran), sum(int(str(row[4])) for row in ran)
+    parts = [
+        "# Agreement with real engines",
+        f"Written by `scripts/agreement.py`; engines: {', '.join(versions)}. Every intermediate tensor is compared, on "
+        f"{SAMPLES} random inputs and on all-minimum, all-maximum and zero-point inputs. "
+        f"In all {total:,} elements, {wrong:,} differ.",
+        "## Networks",
+        table(columns, [row for row in networks if isinstance(row[4], int)]),
+        f"## Operators, {NODES} random graphs a row",
+        table(columns, [row for row in operators if isinstance(row[4], int)]),
+        "## MLPerf Tiny ResNet on 846 CIFAR-10 test images" if accuracy else "",
+        table(["engine", "hwsim", "real engine", "predictions that differ"], accuracy) if accuracy else "",
+        "## Not run",
+        table(["what", "engine", "reason"], skipped),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+if __name__ == "__main__":
+    main()
