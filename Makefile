@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-MODEL ?=
+MODELS ?= ../shared/models
 
 .PHONY: demo test check clean agreement
 demo: $(VENV)/.core

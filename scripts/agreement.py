@@ -19,13 +19,14 @@ from hwsim.errors import HwsimError, UnsupportedError
 from hwsim.graph import Graph
 from hwsim.graph.probes import probe_inputs
 from hwsim.reports.markdown import table
-from hwsim.verify.reference import installed
+from hwsim.verify.reference import ReferenceSession, installed
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.random_graphs import MAKERS, many  # noqa: E402
 
 SAMPLES, NODES = 20, 40
+MARKER, END = "<!-- agreement: written by scripts/agreement.py -->", "<!-- end -->"
 
 
 def main() -> None:
@@ -33,12 +34,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", type=Path, help="a folder with .tflite files")
     parser.add_argument("--images", type=Path, help="npz with x (n, 32, 32, 3) uint8 and y (n,): CIFAR-10 test images")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "agreement.md")
     options = parser.parse_args()
     networks = list(network_rows(options.models))
     operators = list(operator_rows())
     accuracy = list(accuracy_rows(options.models, options.images)) if options.images else []
-    options.out.write_text(page(networks, operators, accuracy))
+    (ROOT / "docs" / "agreement.md").write_text(page(networks, operators, accuracy))
+    write_readme(networks)
 
 
 def network_rows(folder: Path) -> Iterator[list[object]]:
@@ -79,8 +80,6 @@ def accuracy_rows(folder: Path, images: Path) -> Iterator[list[object]]:
     graph = hwsim.load(folder / "pretrainedResnet_quant.tflite")
     with np.load(images) as data:
         x, y = (data["x"].astype(np.int16) - 128).astype(np.int8), data["y"]
-    from hwsim.verify.reference import ReferenceSession
-
     for name, profile in hwsim.engines().items():
         ours = hwsim.simulate(graph, x, name).outputs[0].argmax(axis=1)
         real = ReferenceSession(graph, profile).tensors({graph.inputs[0]: x[:, None]})[graph.outputs[0]]
@@ -115,6 +114,18 @@ def page(networks: list[list[object]], operators: list[list[object]], accuracy: 
         table(["what", "engine", "reason"], skipped),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write_readme(networks: list[list[object]]) -> None:
+    """The README's short table: differing of all elements, network by engine, for networks that some engine runs."""
+    engines, cells = list(hwsim.engines()), {}
+    for name, engine, _, elements, differing in networks:
+        cells[name, engine] = f"{differing} of {elements}" if isinstance(differing, int) else "no kernel"
+    names = dict.fromkeys(row[0] for row in networks if isinstance(row[4], int))
+    short = table(["network", *engines], [[name, *(cells[name, engine] for engine in engines)] for name in names])
+    readme = ROOT / "README.md"
+    start, rest = readme.read_text().split(MARKER)
+    readme.write_text(f"{start}{MARKER}\n{short}\n{END}{rest.split(END, 1)[1]}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Train the demonstration network of hwsim on Fashion-MNIST.
 
+    python scripts/train_demo.py --out FOLDER
+
 Needs ``torch==2.13.0``, ``numpy`` and the Debian package ``dataset-fashion-mnist`` (MIT licence).
-Training takes about six minutes on two idle cores.
+Training takes about six minutes on two idle cores; `build_demo.py` then quantizes what it wrote.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as functional
 from torch import nn, optim
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
@@ -106,7 +108,7 @@ class Net(nn.Module):
     def convolve(self, la: Layer, x: torch.Tensor) -> torch.Tensor:
         """Pad and convolve an NHWC tensor, then apply the batch norm."""
         rows, cols = (same_padding(size, la.kernel, la.stride) for size in x.shape[1:3])
-        x = F.pad(x, (0, 0, *cols, *rows)).permute(0, 3, 1, 2)
+        x = functional.pad(x, (0, 0, *cols, *rows)).permute(0, 3, 1, 2)
         return self.norms[la.output](self.ops[la.output](x)).permute(0, 2, 3, 1)
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -127,7 +129,7 @@ class Net(nn.Module):
             elif la.kind == "softmax":
                 y = y.softmax(dim=1)
             if la.activation != "none":
-                y = F.relu6(y) if la.activation == "relu6" else F.relu(y)
+                y = functional.relu6(y) if la.activation == "relu6" else functional.relu(y)
             t[la.output] = y
         return t
 
@@ -138,7 +140,7 @@ def augment(x: torch.Tensor) -> torch.Tensor:
     dy, dx = torch.randint(0, 5, (2, n, 1))
     rows, cols = torch.arange(size) + dy, torch.arange(size) + dx
     cols = torch.where(torch.rand(n, 1) < 0.5, cols.flip(1), cols)
-    padded = F.pad(x, (0, 0, 2, 2, 2, 2))
+    padded = functional.pad(x, (0, 0, 2, 2, 2, 2))
     return padded[torch.arange(n)[:, None, None], rows[:, :, None], cols[:, None, :]]
 
 
@@ -150,7 +152,7 @@ def train(images: np.ndarray, labels: np.ndarray, epochs: int) -> Net:
     cosine = optim.lr_scheduler.OneCycleLR(sgd, PEAK_LR, epochs * steps, cycle_momentum=False)
     for epoch in range(epochs):
         for pick in torch.randperm(len(x)).split(BATCH)[:steps]:
-            loss = F.cross_entropy(net(augment(x[pick]))["logits"], y[pick])
+            loss = functional.cross_entropy(net(augment(x[pick]))["logits"], y[pick])
             sgd.zero_grad()
             loss.backward()
             sgd.step()
@@ -212,31 +214,13 @@ def save(layers: list[Layer], ranges: Ranges, out: Path, **facts: float) -> None
     (out / "float_network.json").write_text(json.dumps(info, indent=1) + "\n")
 
 
-def load(out: Path) -> tuple[list[Layer], Ranges]:
-    """Read back what `save` wrote."""
-    info = json.loads((out / "float_network.json").read_text())
-    layers = [Layer(**entry) for entry in info["layers"]]
-    with np.load(out / "float_network.npz") as arrays:
-        for la in layers:
-            la.weight, la.bias = (arrays.get(f"{la.output}.{p}") for p in ("weight", "bias"))
-    return layers, info["ranges"]
-
-
-def quantize_and_write(layers: list[Layer], ranges: Ranges, path: Path) -> None:
-    """Quantise the network to int8 and write it as a TFLite file.  NOT WRITTEN YET."""
-    raise NotImplementedError("quantize_and_write waits for hwsim's Graph and TFLite writer")
-
-
 def main() -> None:
-    """Train, fold, calibrate and save; with --tflite, quantise what is saved in --out."""
+    """Train, fold, calibrate and save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the idx .gz files")
     parser.add_argument("--out", type=Path, required=True, help="folder of the float network")
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--tflite", type=Path, help="quantise --out into this file, no training")
     args = parser.parse_args()
-    if args.tflite:
-        return quantize_and_write(*load(args.out), args.tflite)
     torch.manual_seed(SEED)
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True)

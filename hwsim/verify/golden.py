@@ -56,8 +56,8 @@ def recorded_inputs(graph: Graph, named: Mapping[int, Array]) -> Inputs:
 
 def recorded_source(graph: Graph, named: Mapping[int, Array], batch: SampleBatch) -> Source:
     """The recorded tensors of the next samples, whatever the inputs; InputError where a size or dtype does not fit."""
-    grouped = {i: _as_samples(graph.tensors[i], value, batch) for i, value in named.items() if i not in batch.values}
-    grouped |= {i: batch.values[i] for i in named if i in batch.values}
+    computed = {i: value for i, value in named.items() if i not in batch.values and not graph.tensors[i].is_constant}
+    grouped = {i: _as_samples(graph.tensors[i], value, batch) for i, value in computed.items()}
     position = 0
 
     def source(inputs: dict[int, Array]) -> Mapping[int, Array]:
@@ -84,7 +84,7 @@ def _as_samples(tensor: Tensor, value: Array, batch: SampleBatch) -> Array:
 def _as_codes(tensor: Tensor, value: Array) -> Array:
     """The same values in the tensor's dtype: what reads text or C output often makes them int64 or float64."""
     if value.dtype.kind in "biuf":
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             codes = value.astype(tensor.dtype)
         if np.array_equal(codes, value, equal_nan=value.dtype.kind == "f"):
             return codes

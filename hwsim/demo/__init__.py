@@ -1,0 +1,108 @@
+"""The network that hwsim brings: a small convolutional classifier of Fashion-MNIST, trained by this project.
+
+`scripts/train_demo.py` and `scripts/build_demo.py` reproduce network.tflite, images.npz and golden.npz.
+"""
+
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from hwsim.engines import Engine, engines
+from hwsim.graph import Graph
+from hwsim.importers import load_bytes
+from hwsim.reports.console import print_json, table
+from hwsim.simulate import Run, simulate
+from hwsim.verify import verify
+from hwsim.verify.reference import installed
+
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+LIVE_IMAGES = 16
+
+
+def network() -> Graph:
+    """The demonstration network."""
+    return load_bytes(files(__name__).joinpath("network.tflite").read_bytes(), "network.tflite")
+
+
+def images() -> tuple[Array, Array]:
+    """Input codes int8 (500, 28, 28, 1) and labels uint8 (500,): the first test images of Fashion-MNIST (MIT licence)."""
+    data = _arrays("images.npz")
+    return (data["x"].astype(np.int16) - 128).astype(np.int8), data["y"]
+
+
+def run_demo(out: Console, err: Console, *, as_json: bool = False) -> int:
+    """Run the network under every engine, compare with what the real ones gave; 0 if all is exact, else 1."""
+    graph, (x, labels) = network(), images()
+    golden = _arrays("golden.npz")
+    facts: dict[str, Any] = {"network": graph.name, "nodes": len(graph.nodes), "images": len(x), "engines": {}}
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        for name, profile in engines().items():
+            task = progress.add_task(name, total=len(x) + LIVE_IMAGES)
+            run = simulate(graph, x, profile, keep_tensors=True, progress=lambda n, t=task: progress.advance(t, n))
+            live = _live(graph, profile, x)
+            progress.advance(task, LIVE_IMAGES)
+            facts["engines"][name] = _facts(graph, run, labels, golden, live)
+    if as_json:
+        print_json(facts)
+    else:
+        _print(out, facts)
+    return 0 if all(found["exact"] for found in facts["engines"].values()) else 1
+
+
+def _facts(graph: Graph, run: Run, labels: Array, golden: Arrays, live: dict[str, Any] | None) -> dict[str, Any]:
+    names = [graph.tensors[i].name for node in graph.nodes for i in node.outputs]
+    equal = sum(_digest(run.tensors[name]) == golden[f"{run.engine}/sha256/{name}"].tobytes() for name in names)
+    differing = int(np.count_nonzero(run.outputs[0] != golden[f"{run.engine}/output"]))
+    return {
+        "accuracy": float((run.outputs[0].argmax(axis=1) == labels).mean()),
+        "tensors": len(names),
+        "tensors_equal": equal,
+        "outputs_differing": differing,
+        "live": live,
+        "exact": equal == len(names) and differing == 0 and (live is None or live["exact"]),
+    }
+
+
+def _live(graph: Graph, profile: Engine, x: Array) -> dict[str, Any] | None:
+    """What a comparison with the real engine finds, None where it is not installed."""
+    version = installed(profile)
+    if version is None:
+        return None
+    check = verify(graph, x[:LIVE_IMAGES], engine=profile)
+    return {"package": f"{profile.package} {version}", "exact": check.exact, "samples": check.samples}
+
+
+def _print(out: Console, facts: dict[str, Any]) -> None:
+    rows = []
+    for name, found in facts["engines"].items():
+        stored = f"{found['tensors_equal']} of {found['tensors']} tensors equal"
+        live = found["live"]
+        now = "not installed" if live is None else f"{'equal' if live['exact'] else 'DIFFERS'}, {live['package']}"
+        rows.append((name, f"{100 * found['accuracy']:.1f} %", stored, now))
+    title = f"{facts['network']}: {facts['nodes']} nodes, {facts['images']} Fashion-MNIST test images"
+    out.print(table(title, ["engine", "accuracy", "against stored tensors", "against the live engine"], rows, ["accuracy"]))
+    exact = all(found["exact"] for found in facts["engines"].values())
+    out.print("exact: every tensor of every engine" if exact else "NOT exact", style="green" if exact else "red")
+    if any(found["live"] is None for found in facts["engines"].values()):
+        out.print("To compare with the real engines as well: pip install 'hwsim[verify]'")
+    out.print("Next, with a network of your own:")
+    for line in ("info MODEL.tflite", "run MODEL.tflite --engine tflite-micro", "verify MODEL.tflite --against xnnpack"):
+        out.print(f"  hwsim {line}", highlight=False)
+
+
+def _digest(value: Array) -> bytes:
+    return sha256(np.ascontiguousarray(value).tobytes()).digest()
+
+
+def _arrays(name: str) -> Arrays:
+    with files(__name__).joinpath(name).open("rb") as file, np.load(file, allow_pickle=False) as data:
+        return dict(data)
+
+
+__all__ = ["images", "network", "run_demo"]
