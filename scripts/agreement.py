@@ -2,9 +2,8 @@
 
     python scripts/agreement.py FOLDER_WITH_TFLITE_FILES [--images cifar10_test.npz]
 
-Every row is run when the script runs. Public networks: mlcommons/tiny (training/*/trained_models), google-
-coral/test_data,
-tensorflow/tflite-micro; see the table's own names. Networks that hwsim cannot run yet are listed with the reason.
+Every row is run when the script runs. The networks are public: mlcommons/tiny (training/*/trained_models),
+google-coral/test_data, tensorflow/tflite-micro. Those that hwsim cannot run yet are listed with the reason.
 """
 
 import argparse

@@ -6,9 +6,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import hwsim
+from hwsim.engines import Engine
 from hwsim.errors import CapacityError, HwsimError, InputError, ShapeError, UnsupportedError
 from hwsim.graph import Graph, Node, Tensor
 from hwsim.graph.graph import DTYPES
+from hwsim.ops import operators
 from tests.build import GENERATOR_SEED, codes, constant, single, tensor
 from tests.random_graphs import conv2d
 
@@ -195,11 +197,16 @@ def test_compile_names_unsupported_operator():
 
 
 def test_compile_names_unsupported_dtype():
-    graph = single("softmax", [tensor("x", (1, 2), "int32")], tensor("y", (1, 2), "int32"), beta=1.0)
-    with pytest.raises(
-        UnsupportedError, match=r"^softmax 'y': engine 'tflite-micro' cannot run it on int32; it runs .*int8.*$"
-    ):
+    graph = single("max_pool_2d", [tensor("x", (1, 2, 2, 1), "int32")], tensor("y", (1, 1, 1, 1), "int32"))
+    runs = ", ".join(sorted(operators()["max_pool_2d"].rules["tflite-micro"]))
+    with raises(UnsupportedError, f"max_pool_2d 'y': engine 'tflite-micro' cannot run it on int32; it runs {runs}"):
         hwsim.compile(graph, "tflite-micro")
+
+
+def test_compile_names_operator_that_engine_lacks():
+    bare = Engine("bare", "an engine without operators", ("bare",))
+    with raises(UnsupportedError, "add 'y': engine 'bare' cannot run it on int8; it does not have this operator"):
+        hwsim.compile(sum_of(), bare)
 
 
 def test_compile_refuses_text():

@@ -86,13 +86,19 @@ def _print(out: Console, facts: dict[str, Any]) -> None:
         now = "not installed" if live is None else f"{'equal' if live['exact'] else 'DIFFERS'}, {live['package']}"
         rows.append((name, f"{100 * found['accuracy']:.1f} %", stored, now))
     title = f"{facts['network']}: {facts['nodes']} nodes, {facts['images']} Fashion-MNIST test images"
-    out.print(table(title, ["engine", "accuracy", "against stored tensors", "against the live engine"], rows, ["accuracy"]))
+    out.print(
+        table(title, ["engine", "accuracy", "against stored tensors", "against the live engine"], rows, ["accuracy"])
+    )
     exact = all(found["exact"] for found in facts["engines"].values())
     out.print("exact: every tensor of every engine" if exact else "NOT exact", style="green" if exact else "red")
     if any(found["live"] is None for found in facts["engines"].values()):
         out.print("To compare with the real engines as well: pip install 'hwsim[verify]'")
     out.print("Next, with a network of your own:")
-    for line in ("info MODEL.tflite", "run MODEL.tflite --engine tflite-micro", "verify MODEL.tflite --against xnnpack"):
+    for line in (
+        "info MODEL.tflite",
+        "run MODEL.tflite --engine tflite-micro",
+        "verify MODEL.tflite --against xnnpack",
+    ):
         out.print(f"  hwsim {line}", highlight=False)
 
 

@@ -5,16 +5,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.errors import CapacityError
 from hwsim.graph.graph import Graph, Tensor
 
 Array = NDArray[Any]
+LARGEST_BYTES = 4 << 30
 
 
 def random_inputs(graph: Graph, samples: int, seed: int = 0) -> list[Array]:
     """Uniform random values for every input: all codes of an integer dtype, [-1, 1) for floats.
 
-    Returns arrays of shape (samples * declared batch, ...), in input order.
+    Returns arrays of shape (samples * declared batch, ...), in input order. CapacityError where they need over 4 GiB.
     """
+    needed = samples * sum(graph.tensors[i].size_bytes for i in graph.inputs)
+    if needed > LARGEST_BYTES:
+        raise CapacityError(f"{samples} random samples need {needed} bytes; the limit is {LARGEST_BYTES}: use fewer")
     generator = np.random.default_rng(seed)
     return [_random(graph.tensors[i], samples, generator) for i in graph.inputs]
 

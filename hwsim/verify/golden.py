@@ -28,7 +28,7 @@ def open_recording(against: str | PathLike[str] | Mapping[str, Array]) -> tuple[
     if path.suffix != ".npz" and not isinstance(against, str):
         raise InputError(f"{path}: expected a .npz file with recorded tensors")
     if path.suffix != ".npz":
-        raise InputError(unknown("engine", str(against), engines()) + ", or a .npz file with recorded tensors")
+        raise InputError(unknown("engine or .npz file", str(against), engines()))
     return read_arrays(path), path.name
 
 

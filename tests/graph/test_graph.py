@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from hwsim.errors import GraphError, HwsimError, UnsupportedError
+from hwsim.errors import CapacityError, GraphError, HwsimError, UnsupportedError
 from hwsim.graph import Affine, Graph, Node, NodeView, Tensor
 from hwsim.graph.graph import DTYPES, shorten
 from hwsim.graph.probes import probe_inputs, random_inputs
@@ -175,7 +175,9 @@ def test_random_inputs_reach_every_code(dtype: str):
 
 
 def test_random_inputs_of_other_dtypes():
-    made = inputs_of(*(Tensor(dtype, (1, 1000), dtype) for dtype in ("float32", "bool", "int64")), Tensor("s", (), "int32"))
+    made = inputs_of(
+        *(Tensor(dtype, (1, 1000), dtype) for dtype in ("float32", "bool", "int64")), Tensor("s", (), "int32")
+    )
     floats, truths, integers, scalar = random_inputs(made, 1)
     assert floats.dtype == np.float32 and -1 <= floats.min() < -0.9 and 0.9 < floats.max() < 1
     assert np.unique(truths).tolist() == [False, True]
@@ -203,3 +205,9 @@ def test_probe_inputs_end_with_minimum_maximum_and_zero_point(tensor: Tensor, la
 def test_probe_inputs_give_scalars_once():
     probes = probe_inputs(inputs_of(Tensor("x", (1, 2), "int8"), Tensor("s", (), "int32")), 3)
     assert [array.shape for array in probes] == [(6, 2), ()]
+
+
+def test_random_inputs_refuse_what_no_memory_holds():
+    made = inputs_of(Tensor("x", (1, 2**20), "float32"))
+    with raises(CapacityError, f"1025 random samples need {1025 << 22} bytes; the limit is {4 << 30}: use fewer"):
+        random_inputs(made, 1025)
