@@ -144,7 +144,7 @@ def engines(json: Json = False) -> None:
 def main() -> None:
     """Entry point of the `hwsim` command."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="hwsim", standalone_mode=True)
     except HwsimError as error:
         err.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         sys.exit(2)
@@ -207,6 +207,6 @@ def _announce_compilation() -> None:
 
 @contextmanager
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+    with Progress(console=err, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(what, total=total)
         yield lambda count: progress.advance(task, count)

@@ -33,12 +33,16 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def cache_folder() -> Path:
-    """Where compiled kernels lie: in the user's cache, under a name that changes with any kernel's source.
+    """Where compiled kernels lie: in the user's cache, under a name that changes with any kernel's source
+    and with the instructions that kernels may use.
 
     Numba looks only at the file that a kernel stands in, and would keep one that calls a helper changed elsewhere.
     """
+    from hwsim.kernels.vector_instructions import host
+
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    contents = [*(source.read_bytes() for source in sources), repr(host()).encode()]
+    digest = sha256(b"".join(contents)).hexdigest()[:16]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for parent in (home / "hwsim", Path(tempfile.gettempdir()) / f"hwsim-{_user()}"):
         folder = parent / f"kernels-{digest}"

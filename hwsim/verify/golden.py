@@ -40,10 +40,14 @@ def by_tensor(graph: Graph, recorded: Mapping[str, Array]) -> dict[int, Array]:
             names.setdefault(f"{kind}_{position}", index)
         if indices:
             names.setdefault(kind, indices[0])
-    for name in recorded:
+    found: dict[int, Array] = {}
+    for name, value in recorded.items():
         if name not in names:
             raise InputError(unknown("tensor", name, names))
-    return {names[name]: np.asarray(value) for name, value in recorded.items()}
+        if names[name] in found:
+            raise InputError(f"the recording has {graph.tensors[names[name]].name!r} twice, once as {name!r}")
+        found[names[name]] = np.asarray(value)
+    return found
 
 
 def recorded_inputs(graph: Graph, named: Mapping[int, Array]) -> Inputs:
