@@ -141,6 +141,41 @@ def engines(json: Json = False) -> None:
         print_engines(out)
 
 
+@app.command()
+def bench(
+    model: Model,
+    engine: Annotated[str, typer.Option("--engine", help="whose arithmetic hwsim uses")] = "litert-reference",
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="samples in a call; may be repeated; default: 1 and 64")
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, help="threads to use; may be repeated; default: 1 and 2")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="how long to time everybody in each cell, about")] = 1.0,
+    json: Json = False,
+) -> None:
+    """Time hwsim beside the real engines that are installed, in one run."""
+    from hwsim.reports.bench import bench_facts, print_bench
+    from hwsim.reports.console import print_json
+    from hwsim.verify.bench import measure
+
+    graph, batches, counts = hwsim.load(model), batch or [1, 64], threads or [1, 2]
+    with _progress("timing", len(set(batches)) * len(set(counts))) as advance:
+        benchmark = measure(
+            graph,
+            engine,
+            batches=batches,
+            threads=counts,
+            seconds=seconds,
+            progress=advance,
+            on_compilation=_say_compiling,
+        )
+    if json:
+        print_json(bench_facts(benchmark))
+    else:
+        print_bench(out, benchmark)
+
+
 def main() -> None:
     """Entry point of the `hwsim` command."""
     try:
@@ -200,9 +235,11 @@ def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
 def _announce_compilation() -> None:
     from hwsim.kernels import on_compilation
 
-    on_compilation(
-        lambda: err.print("compiling kernels for this machine; the next run finds them on disk", style="dim")
-    )
+    on_compilation(_say_compiling)
+
+
+def _say_compiling() -> None:
+    err.print("compiling kernels for this machine; the next run finds them on disk", style="dim")
 
 
 @contextmanager

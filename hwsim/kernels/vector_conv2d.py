@@ -3,30 +3,33 @@
 A call costs a fraction of a microsecond that way, which is what a small layer takes.
 """
 
-import numpy as np
-from numba import carray
-
 from hwsim.kernels import kernel
 from hwsim.kernels.vector_output import finish
-from hwsim.kernels.vector_tile import LANES, QUADS, copy_bytes, fill_bytes, make_tile, pointer_to
+from hwsim.kernels.vector_staging import (
+    BATCH,
+    IMAGE,
+    IMAGE_BYTES,
+    SOURCE,
+    SOURCE_BYTES,
+    STAGING_FIELDS,
+    stage_bytes,
+    stage_words,
+)
+from hwsim.kernels.vector_tile import LANES, QUADS, make_tile
 
 TILE_ROWS = {1: 12, 2: 12, 3: 8, 4: 6} if LANES == 16 else {1: 8, 2: 6}
 """Pixels of a tile for each number of vectors of channels: what fits in this processor's registers."""
 
 FIELDS = (
-    "batch", "image", "image_bytes", "pixels", "pixel_count", "tile_rows", "taps", "tap_count", "steps", "flip",
-    "weights", "block_bytes", "blocks", "vectors", "channels", "bias", "sums", "stage", "out", "out_bytes", "places",
-    "quads", "source", "source_bytes", "height", "row_values", "staged_height", "staged_row", "top", "left", "pad",
-    "zero_point", "signed",
+    *STAGING_FIELDS, "quads", "pixels", "pixel_count", "tile_rows", "taps", "tap_count", "steps", "flip", "weights",
+    "block_bytes", "blocks", "vectors", "channels", "bias", "sums", "stage", "out", "out_bytes", "places",
 )  # fmt: skip
-"""What `vector_conv2d` reads. Without staging `source` is 0 and `image` is the tensor itself."""
+"""What `vector_conv2d` reads."""
 
 (
-    BATCH, IMAGE, IMAGE_BYTES, PIXELS, PIXEL_COUNT, _TILE_ROWS, TAPS, TAP_COUNT, STEPS, FLIP,
-    WEIGHTS, BLOCK_BYTES, BLOCKS, VECTORS, CHANNELS, BIAS, SUMS, STAGE, OUT, OUT_BYTES, PLACES,
-    _QUADS, SOURCE, SOURCE_BYTES, HEIGHT, ROW_VALUES, STAGED_HEIGHT, STAGED_ROW, TOP, LEFT, PAD,
-    ZERO_POINT, SIGNED,
-) = range(len(FIELDS))  # fmt: skip
+    _QUADS, PIXELS, PIXEL_COUNT, _TILE_ROWS, TAPS, TAP_COUNT, STEPS, FLIP, WEIGHTS,
+    BLOCK_BYTES, BLOCKS, VECTORS, CHANNELS, BIAS, SUMS, STAGE, OUT, OUT_BYTES, PLACES,
+) = range(len(STAGING_FIELDS), len(FIELDS))  # fmt: skip
 
 if LANES:
     pairs_1, pairs_2 = make_tile(TILE_ROWS[1], 1, False), make_tile(TILE_ROWS[2], 2, False)
@@ -90,42 +93,3 @@ def run_tile(p, image, pixels, weights, bias):
         pairs_3(image, pixels, taps, count, steps, weights, bias, flip, sums)
     else:
         pairs_4(image, pixels, taps, count, steps, weights, bias, flip, sums)
-
-
-@kernel
-def stage_bytes(p, source):
-    """Copy one image of bytes into the staged one, with a border of `pad`."""
-    width, row = p[ROW_VALUES], p[STAGED_ROW]
-    for y in range(p[STAGED_HEIGHT]):
-        line = p[IMAGE] + y * row
-        inside = y - p[TOP]
-        if 0 <= inside < p[HEIGHT]:
-            fill_bytes(line, p[LEFT], p[PAD])
-            copy_bytes(line + p[LEFT], source + inside * width, width)
-            fill_bytes(line + p[LEFT] + width, row - p[LEFT] - width, p[PAD])
-        else:
-            fill_bytes(line, row, p[PAD])
-
-
-@kernel
-def stage_words(p, source):
-    """Copy one image of bytes into the staged one as int16 without its zero point, with a border of 0."""
-    width, row = p[ROW_VALUES], p[STAGED_ROW]
-    zero_point = np.int16(p[ZERO_POINT])
-    for y in range(p[STAGED_HEIGHT]):
-        line = p[IMAGE] + 2 * y * row
-        inside = y - p[TOP]
-        if 0 <= inside < p[HEIGHT]:
-            fill_bytes(line, 2 * p[LEFT], 0)
-            within = carray(pointer_to(line + 2 * p[LEFT]), (width,), np.int16)
-            if p[SIGNED]:
-                signed = carray(pointer_to(source + inside * width), (width,), np.int8)
-                for i in range(width):
-                    within[i] = np.int16(signed[i]) - zero_point
-            else:
-                unsigned = carray(pointer_to(source + inside * width), (width,), np.uint8)
-                for i in range(width):
-                    within[i] = np.int16(unsigned[i]) - zero_point
-            fill_bytes(line + 2 * (p[LEFT] + width), 2 * (row - p[LEFT] - width), 0)
-        else:
-            fill_bytes(line, 2 * row, 0)

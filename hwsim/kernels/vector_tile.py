@@ -9,47 +9,12 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from hwsim.kernels.vector_instructions import I8, I16, I32, I64, host, multiply_add, vector
 
 LANES, QUADS = host()
 """Int32 lanes of a vector, 0 without vector kernels; and whether bytes can be multiplied without widening."""
-
-
-@intrinsic
-def pointer_to(typingctx, address):
-    """An integer address as a pointer, for `numba.carray`."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], I8.as_pointer())
-
-    return types.voidptr(types.int64), codegen
-
-
-@intrinsic
-def copy_bytes(typingctx, target, source, count):
-    """Copy `count` bytes between two addresses that do not overlap."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target, source = (builder.inttoptr(a, I8.as_pointer()) for a in args[:2])
-        cgutils.raw_memcpy(builder, target, source, args[2], 1)
-        return context.get_dummy_value()
-
-    return types.void(*[types.int64] * 3), codegen
-
-
-@intrinsic
-def fill_bytes(typingctx, target, count, value):
-    """Fill `count` bytes at an address with `value`."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = builder.inttoptr(args[0], I8.as_pointer())
-        cgutils.memset(builder, target, args[1], builder.trunc(args[2], I8))
-        return context.get_dummy_value()
-
-    return types.void(*[types.int64] * 3), codegen
 
 
 def integer(value: int, kind: Any = I64) -> Any:

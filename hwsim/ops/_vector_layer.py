@@ -2,29 +2,32 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.kernels import vector_conv2d, vector_depthwise_conv2d
 from hwsim.kernels.conv2d import Window
 from hwsim.kernels.requantize import OutputStage
-from hwsim.kernels.vector_conv2d import FIELDS, TILE_ROWS, vector_conv2d
 from hwsim.kernels.vector_output import STAGE_FIELDS
 from hwsim.kernels.vector_tile import LANES, QUADS
-from hwsim.ops._fixed import Array, address, numbers, scratch
+from hwsim.ops._fixed import Array, Held, numbers, scratch
 
 EFFICIENCY = {1: 0.5, 2: 0.8, 3: 0.95, 4: 1.0}
 """What share of its peak a tile of so many vectors reaches, measured; only the order matters."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Layer:
-    """A convolution over (height, width, channels) images with constant weights.
+    """A layer that moves a window over images of bytes (height, width, channels) with constant weights.
 
-    weights : int16 (out_channels, filter_height, filter_width, channels), zero point removed
-    bytes_fit : the weights are int8 codes without a zero point
+    weights : int16, zero point removed; of a convolution (out_channels, filter_height, filter_width, channels), of a
+        depthwise one (filter_height, filter_width, channels)
+    bias : int32 (out_channels,)
+    zero_point, signed : the input's, and whether its codes are int8
     """
 
     window: Window
@@ -37,72 +40,24 @@ class Layer:
     out_width: int
 
     def fix(self, source: Array, out: Array) -> Callable[[], None]:
-        """Prepare to run from `source` (batch, height, width, channels) to `out`, both bytes and contiguous."""
-        held: list[Array] = [source, out]
+        """Prepare to run from `source` (batch, height, width, channels) to `out`, both contiguous bytes."""
+        raise NotImplementedError
 
-        def place(array: Array) -> int:
-            held.append(array)
-            return address(array)
-
-        vectors = _vectors(self.weights.shape[0])
-        quads = QUADS and -128 <= self.weights.min(initial=0) and self.weights.max(initial=0) <= 127
-        pixels = self.out_height * self.out_width
-        tile_rows = TILE_ROWS[vectors] if pixels > 1 else 1
-        if tile_rows == 1:
-            vectors = max(TILE_ROWS)
-        packed, bias = _packed(self.weights, self._runs(), vectors, quads), self._bias(quads)
-        staged, geometry = self._geometry(source, quads)
-        values = geometry | {
-            "batch": source.shape[0],
-            "image": place(staged) if staged is not None else address(source),
-            "pixels": place(self._pixels(geometry["staged_row"], tile_rows, 1 if quads else 2)),
-            "pixel_count": pixels,
-            "tile_rows": tile_rows,
-            "taps": place(self._taps(geometry["staged_row"], 1 if quads else 2)),
-            "tap_count": packed.shape[1],
-            "steps": packed.shape[2],
-            "flip": 0x80808080 if quads and self.signed else 0,
-            "weights": place(packed),
-            "block_bytes": packed[0].nbytes,
-            "blocks": packed.shape[0],
-            "vectors": vectors,
-            "channels": self.weights.shape[0],
-            "bias": place(_padded(bias, packed.shape[0] * vectors * LANES)),
-            "sums": place(np.empty(tile_rows * vectors * LANES, np.int32)),
-            "stage": place(stage_numbers(self.stage, packed.shape[0] * vectors * LANES, held)),
-            "out": address(out),
-            "out_bytes": out[0].nbytes,
-            "places": place(np.arange(pixels + tile_rows, dtype=np.int64) * self.weights.shape[0]),
-            "quads": int(quads),
-        }
-        return _run(numbers(FIELDS, values), held)
-
-    def _runs(self) -> bool:
-        """Whether a row of the filter is one run of bytes."""
-        return self.window.dilation_width == 1
-
-    def _bias(self, quads: bool) -> NDArray[np.int32]:
-        if not quads:
-            return self.bias
-        lift = self.zero_point + (128 if self.signed else 0)
-        sums = self.weights.astype(np.int64).sum(axis=(1, 2, 3))
-        return (self.bias.astype(np.int64) - lift * sums).astype(np.int32)
-
-    def _geometry(self, source: Array, quads: bool) -> tuple[Array | None, dict[str, int]]:
-        """The staged image, None where tiles read the tensor itself; and the fields that describe both."""
+    def images(self, source: Array, held: Held, unit: int) -> dict[str, int]:
+        """The fields that say where images lie. unit : bytes of a staged value; images of 2 are always staged."""
         _, height, width, channels = source.shape
         w = self.window
-        bottom = (self.out_height - 1) * w.stride_height + (w.filter_height - 1) * w.dilation_height + 1 - w.pad_top
-        right = (self.out_width - 1) * w.stride_width + (w.filter_width - 1) * w.dilation_width + 1 - w.pad_left
+        bottom = (self.out_height - 1) * w.stride_height + (w.filter_height - 1) * w.dilation_height + 1
+        right = (self.out_width - 1) * w.stride_width + (w.filter_width - 1) * w.dilation_width + 1
+        fields = {"batch": source.shape[0], "image_bytes": source[0].nbytes, "zero_point": self.zero_point}
         padded = w.pad_top > 0 or w.pad_left > 0 or bottom > height or right > width
-        fields = {"image_bytes": source[0].nbytes, "staged_row": width * channels}
-        if quads and not padded:
-            return None, fields
-        staged_height = w.pad_top + max(bottom, height)
-        staged_row = (w.pad_left + max(right, width)) * channels
-        staged = scratch(staged_height * staged_row * (1 if quads else 2))
-        return staged, fields | {
-            "source": address(source),
+        if unit == 1 and not padded:
+            return fields | {"image": held.place(source), "staged_row": width * channels}
+        staged_height = max(bottom, w.pad_top + height)
+        staged_row = max(right, w.pad_left + width) * channels
+        return fields | {
+            "image": held.place(scratch(staged_height * staged_row * unit)),
+            "source": held.place(source),
             "source_bytes": source[0].nbytes,
             "height": height,
             "row_values": width * channels,
@@ -110,66 +65,173 @@ class Layer:
             "staged_row": staged_row,
             "top": w.pad_top,
             "left": w.pad_left * channels,
-            "pad": self.zero_point if self.signed or self.zero_point < 128 else self.zero_point - 256,
-            "zero_point": self.zero_point,
+            "pad": self.zero_point,
             "signed": int(self.signed),
         }
 
-    def _pixels(self, staged_row: int, tile_rows: int, unit: int) -> NDArray[np.int64]:
+    def pixels(self, row: int, channels: int, unit: int, tile_rows: int) -> NDArray[np.int64]:
         """Byte offset of every output pixel's first tap; the last is repeated to fill a tile."""
-        rows = np.arange(self.out_height)[:, None] * self.window.stride_height * staged_row
-        columns = np.arange(self.out_width)[None] * self.window.stride_width * self.weights.shape[3]
+        rows = np.arange(self.out_height)[:, None] * self.window.stride_height * row
+        columns = np.arange(self.out_width)[None] * self.window.stride_width * channels
         offsets = (rows + columns).reshape(-1) * unit
         return np.concatenate([offsets, np.repeat(offsets[-1:], tile_rows)]).astype(np.int64)
 
-    def _taps(self, staged_row: int, unit: int) -> NDArray[np.int64]:
+    def taps(self, row: int, channels: int, unit: int, *, runs: bool) -> NDArray[np.int64]:
+        """Byte offset of every tap, or with `runs` of every row of taps."""
         w = self.window
-        rows = np.arange(w.filter_height)[:, None] * w.dilation_height * staged_row
-        if self._runs():
-            return np.ascontiguousarray(rows.reshape(-1) * unit, np.int64)
-        columns = np.arange(w.filter_width)[None] * w.dilation_width * self.weights.shape[3]
+        rows = np.arange(w.filter_height)[:, None] * w.dilation_height * row
+        columns = np.arange(1 if runs else w.filter_width)[None] * w.dilation_width * channels
         return np.ascontiguousarray((rows + columns).reshape(-1) * unit, np.int64)
 
+    def outputs(self, out: Array, channels: int, padded: int, tile_rows: int, held: Held) -> dict[str, int]:
+        """The fields that say how sums become codes, and where these go."""
+        pixels = self.out_height * self.out_width
+        return {
+            "pixel_count": pixels,
+            "channels": channels,
+            "stage": held.place(stage_numbers(self.stage, padded, held)),
+            "out": held.place(out),
+            "out_bytes": out[0].nbytes,
+            "places": held.place(np.arange(pixels + tile_rows, dtype=np.int64) * channels),
+        }
 
-def stage_numbers(stage: OutputStage, channels: int, held: list[Array]) -> NDArray[np.int64]:
-    """The output stage as `vector_output.finish` reads it; the arrays it points to join `held`."""
+
+class ConvLayer(Layer):
+    """Every output channel sums over all input channels."""
+
+    def fix(self, source: Array, out: Array) -> Callable[[], None]:
+        held, channels = Held(), source.shape[3]
+        unit = 1 if self._quads else 2
+        images = self.images(source, held, unit)
+        fields = images | self.outputs(out, self.weights.shape[0], self._padded_channels, self._tile_rows, held)
+        fields |= {
+            "quads": int(self._quads),
+            "pixels": held.place(self.pixels(images["staged_row"], channels, unit, self._tile_rows)),
+            "tile_rows": self._tile_rows,
+            "taps": held.place(self.taps(images["staged_row"], channels, unit, runs=self._runs)),
+            "tap_count": self._packed.shape[1],
+            "steps": self._packed.shape[2],
+            "flip": 0x80808080 if self._quads and self.signed else 0,
+            "weights": held.place(self._packed),
+            "block_bytes": self._packed[0].nbytes,
+            "blocks": self._packed.shape[0],
+            "vectors": self._vectors,
+            "bias": held.place(padded_to(self._bias, self._padded_channels)),
+            "sums": held.place(np.empty(self._tile_rows * self._vectors * LANES, np.int32)),
+        }
+        return held.run(vector_conv2d.vector_conv2d, numbers(vector_conv2d.FIELDS, fields))
+
+    @cached_property
+    def _quads(self) -> bool:
+        """Whether weights fit the byte instruction."""
+        return QUADS and bool(self.weights.min(initial=0) >= -128 and self.weights.max(initial=0) <= 127)
+
+    @cached_property
+    def _runs(self) -> bool:
+        """Whether a row of the filter is one run of values."""
+        return self.window.dilation_width == 1
+
+    @cached_property
+    def _vectors(self) -> int:
+        """Vectors of a tile that waste least on this many channels; the most for a single pixel."""
+        needed = -(-self.weights.shape[0] // LANES)
+        rows = vector_conv2d.TILE_ROWS
+        if self.out_height * self.out_width == 1:
+            return max(rows)
+        return min(rows, key=lambda v: (-(-needed // v) * v / EFFICIENCY[v], -v))
+
+    @cached_property
+    def _tile_rows(self) -> int:
+        return 1 if self.out_height * self.out_width == 1 else vector_conv2d.TILE_ROWS[self._vectors]
+
+    @cached_property
+    def _padded_channels(self) -> int:
+        return int(self._packed.shape[0]) * self._vectors * LANES
+
+    @cached_property
+    def _packed(self) -> Array:
+        """Weights as (blocks, taps, steps, vectors, lanes, group)."""
+        out, height, width, channels = self.weights.shape
+        group = 4 if self._quads else 2
+        taps = self.weights.reshape(out, height, -1) if self._runs else self.weights.reshape(out, -1, channels)
+        steps, blocks = -(-taps.shape[2] // group), -(-out // (self._vectors * LANES))
+        kind = np.int8 if self._quads else np.int16
+        filled = np.zeros((blocks * self._vectors * LANES, taps.shape[1], steps * group), kind)
+        filled[:out, :, : taps.shape[2]] = taps
+        split: Any = filled.reshape(blocks, self._vectors, LANES, taps.shape[1], steps, group)
+        return np.ascontiguousarray(split.transpose(0, 3, 4, 1, 2, 5))
+
+    @cached_property
+    def _bias(self) -> NDArray[np.int32]:
+        """With bytes, less what the zero point and making codes unsigned add to every sum."""
+        if not self._quads:
+            return self.bias
+        lift = self.zero_point + (128 if self.signed else 0)
+        sums = self.weights.astype(np.int64).sum(axis=(1, 2, 3))
+        return (self.bias.astype(np.int64) - lift * sums).astype(np.int32)
+
+
+class DepthwiseLayer(Layer):
+    """Every output channel reads the input channel of its number."""
+
+    def fix(self, source: Array, out: Array) -> Callable[[], None]:
+        held, channels = Held(), source.shape[3]
+        images = self.images(source, held, 1)
+        rows = vector_depthwise_conv2d.ROWS
+        taps = self.taps(images["staged_row"], channels, 1, runs=False)
+        fields = images | self.outputs(out, channels, self._packed.shape[0] * LANES, rows, held)
+        fields |= {
+            "pixels": held.place(self.pixels(images["staged_row"], channels, 1, rows)),
+            "taps": held.place(np.append(taps, taps[-1:]) if taps.size % 2 else taps),
+            "pair_count": self._packed.shape[1],
+            "flip": 0 if self.signed else 0x80,
+            "weights": held.place(self._packed),
+            "block_bytes": self._packed[0].nbytes,
+            "blocks": self._packed.shape[0],
+            "bias": held.place(padded_to(self._bias, self._packed.shape[0] * LANES)),
+            "sums": held.place(np.empty(rows * LANES, np.int32)),
+        }
+        return held.run(
+            vector_depthwise_conv2d.vector_depthwise_conv2d, numbers(vector_depthwise_conv2d.FIELDS, fields)
+        )
+
+    @cached_property
+    def _packed(self) -> NDArray[np.int16]:
+        """Weights as (blocks, pairs of taps, lanes, tap)."""
+        height, width, channels = self.weights.shape
+        pairs, blocks = -(-height * width // 2), -(-channels // LANES)
+        filled = np.zeros((pairs * 2, blocks * LANES), np.int16)
+        filled[: height * width, :channels] = self.weights.reshape(-1, channels)
+        return np.ascontiguousarray(filled.reshape(pairs, 2, blocks, LANES).transpose(2, 0, 3, 1))
+
+    @cached_property
+    def _bias(self) -> NDArray[np.int32]:
+        """Less what the zero point adds to every sum."""
+        lift = self.zero_point - (0 if self.signed else 128)
+        sums = self.weights.astype(np.int64).sum(axis=(0, 1))
+        return (self.bias.astype(np.int64) - lift * sums).astype(np.int32)
+
+
+def stage_numbers(stage: OutputStage, channels: int, held: Held) -> NDArray[np.int64]:
+    """The output stage as `vector_output.finish` reads it, its arrays padded to `channels`."""
     arrays = {
-        "multiplier": _padded(stage.multiplier.astype(np.int32), channels),
-        "shift": _padded(stage.shift.astype(np.int32), channels),
-        "scale32": _padded(stage.scale.astype(np.float32), channels),
-        "scale64": _padded(stage.scale, channels),
+        "multiplier": stage.multiplier.astype(np.int32),
+        "shift": stage.shift.astype(np.int32),
+        "scale32": stage.scale.astype(np.float32),
+        "scale64": stage.scale,
     }
-    held.extend(arrays.values())
+    places = {name: held.place(padded_to(array, channels)) for name, array in arrays.items()}
     plain = {name: int(getattr(stage, name)) for name in ("rounding", "zero_point", "minimum", "maximum")}
-    return numbers(STAGE_FIELDS, plain | {name: address(array) for name, array in arrays.items()})
+    return numbers(STAGE_FIELDS, plain | places)
 
 
-def _run(fields: NDArray[np.int64], held: list[Array]) -> Callable[[], None]:
-    run = partial(vector_conv2d, fields)
-    run.held = held  # type: ignore[attr-defined]
-    return run
-
-
-def _vectors(channels: int) -> int:
-    """Vectors of a tile that waste least on this many channels."""
-    needed = -(-channels // LANES)
-    return min(TILE_ROWS, key=lambda v: (-(-needed // v) * v / EFFICIENCY[v], -v))
-
-
-def _packed(weights: NDArray[np.int16], runs: bool, vectors: int, quads: bool) -> Array:
-    """Weights as (blocks, taps, steps, vectors, lanes, group)."""
-    out, height, width, channels = weights.shape
-    group = 4 if quads else 2
-    taps = weights.reshape(out, height, width * channels) if runs else weights.reshape(out, height * width, channels)
-    steps, blocks = -(-taps.shape[2] // group), -(-out // (vectors * LANES))
-    filled = np.zeros((blocks * vectors * LANES, taps.shape[1], steps * group), np.int8 if quads else np.int16)
-    filled[:out, :, : taps.shape[2]] = taps
-    split: Any = filled.reshape(blocks, vectors, LANES, taps.shape[1], steps, group)
-    return np.ascontiguousarray(split.transpose(0, 3, 4, 1, 2, 5))
-
-
-def _padded(values: Array, size: int) -> Array:
+def padded_to(values: Array, size: int) -> Array:
     """`values` with zeros behind them."""
     filled = np.zeros(size, values.dtype)
     filled[: values.size] = values
     return filled
+
+
+def fits(out: Array) -> bool:
+    """Whether vector kernels can write this output: bytes, and something to write."""
+    return LANES > 0 and out.dtype.itemsize == 1 and prod(out.shape) > 0

@@ -11,6 +11,8 @@ from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import conv2d, conv2d_int16_pairs
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
 from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, merge_batch, rank
+from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._vector_layer import ConvLayer, fits
 from hwsim.ops._window import window
 
 
@@ -70,15 +72,23 @@ class Conv2d(Accumulating):
         weights = np.ascontiguousarray(centered_weights(view).reshape(groups, out_channels // groups, -1))
         bias = bias_or_zeros(view, out_channels)
         stage = output_stage(view, rule, out_channels)
-        frame, _, _ = window(view, height, width)
+        frame, *out_size = window(view, height, width)
         zero_point = view.input(0).zero_point
 
-        kernel = partial(conv2d_int16_pairs, raised(view)) if rule.accumulator == "int16_pairs" else conv2d
+        pairs = rule.accumulator == "int16_pairs"
+        kernel = partial(conv2d_int16_pairs, raised(view)) if pairs else conv2d
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             kernel(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if groups > 1 or pairs or not fits(outputs[0]):
+                return None
+            taps = weights.reshape(out_channels, height, width, -1)
+            layer = ConvLayer(frame, taps, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
+            return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))
+
+        return FixableStep(step, fixed)
 
 
 OP = Conv2d()

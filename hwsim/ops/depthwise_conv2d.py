@@ -8,6 +8,8 @@ from hwsim.graph import NodeView
 from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
+from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._vector_layer import DepthwiseLayer, fits
 from hwsim.ops._window import window
 
 
@@ -54,13 +56,19 @@ class DepthwiseConv2d(Accumulating):
         weights = centered_weights(view)[0]
         bias = bias_or_zeros(view, out_channels)
         stage = output_stage(view, rule, out_channels)
-        frame, _, _ = window(view, height, width)
+        frame, *out_size = window(view, height, width)
         zero_point = view.input(0).zero_point
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             depthwise_conv2d(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if out_channels != inputs[0].shape[-1] or not fits(outputs[0]):
+                return None
+            layer = DepthwiseLayer(frame, weights, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
+            return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))
+
+        return FixableStep(step, fixed)
 
 
 OP = DepthwiseConv2d()

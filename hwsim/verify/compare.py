@@ -11,7 +11,7 @@ from hwsim.engines import Engine, engines
 from hwsim.engines import engine as engine_called
 from hwsim.errors import InputError
 from hwsim.graph import Graph
-from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile
+from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile, value_of
 from hwsim.verify.check import Check, Difference, TensorCheck
 from hwsim.verify.explain import Explanation, explain_node, run_node, trace, unequal
 from hwsim.verify.golden import Source, by_tensor, open_recording, recorded_inputs, recorded_source
@@ -68,7 +68,8 @@ class _Comparison:
         for start in range(0, self.batch.samples, width):
             part = slice(start, min(start + width, self.batch.samples))
             inputs = self.batch.arrays(part)
-            self._compare(self.program.run_samples(inputs, self.program.computed()), source(inputs), start)
+            ours = self.program.run_samples(inputs, part.stop - part.start, keep_tensors=True)
+            self._compare(ours, source(inputs), start)
             if progress is not None:
                 progress(part.stop - part.start)
         first = self.first[1] if self.first else None
@@ -118,7 +119,7 @@ def _known(index: int, ours: Mapping[int, Array], theirs: Mapping[int, Array], p
     """The reference's value of a node's input, the simulation's where the reference has none."""
     if index in theirs:
         return theirs[index]
-    return program.value(index, ours, next(iter(ours.values())).shape[0])
+    return value_of(program.graph, index, ours, next(iter(ours.values())).shape[0])
 
 
 def _difference(node: BoundNode, slot: int, inputs: list[Array], wrong: Array, expected: Array, actual: Array,
