@@ -28,6 +28,7 @@ from hwsim.reports.bench import (
     timing_rows,
 )
 from hwsim.reports.markdown import table
+from hwsim.verify._contestants import SLOW
 from hwsim.verify.bench import Benchmark, measure
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
@@ -86,7 +87,7 @@ def main() -> None:
     for name, graph in graphs.items():
         print(name, "streaming", flush=True)
         streams[name] = measure(graph, ENGINE, batches=STREAM, threads=[1], seconds=options.seconds, against=[])
-    PAGE.write_text(page(networks, dense, streams))
+    PAGE.write_text(page(networks, dense, streams, options.seconds))
 
 
 def dense_convolution(size: int, channels: int) -> Graph:
@@ -97,11 +98,11 @@ def dense_convolution(size: int, channels: int) -> Graph:
     shape, one = (1, size, size, channels), Affine.per_tensor
     tensors = (
         Tensor("x", shape, "int8", one(0.05, -3)),
-        Tensor("weights", weights.shape, "int8", Affine.per_channel(scales, 0), weights),
+        Tensor("weights", weights.shape, "int8", Affine.per_channel(scales, 0), data=weights),
         Tensor("bias", (channels,), "int32", Affine.per_channel(scales * 0.05, 0), np.zeros(channels, np.int32)),
         Tensor("y", shape, "int8", one(0.5, 2)),
     )
-    options = {
+    options: dict[str, int | str] = {
         "padding": "same", "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1, "activation": "none",
     }  # fmt: skip
     node = Node("conv2d", "y", (0, 1, 2), (3,), options)
@@ -109,74 +110,71 @@ def dense_convolution(size: int, channels: int) -> Graph:
 
 
 def aims(networks: Benchmarks, dense: Benchmarks, streams: Benchmarks) -> Iterator[Aim]:
-    """Every figure to reach, beside what was measured."""
-    for name in CONVOLUTIONAL:
-        yield ratio_aim(networks, name, (1, 1), "litert-reference", 15.0)
-    for name, least in AT_ONCE.items():
-        yield ratio_aim(networks, name, (1, 1), "xnnpack", least)
-    for name in NETWORKS:
-        yield ratio_aim(networks, name, (64, 2), "xnnpack", 1.0)
+    """Every figure to reach for the networks at hand, beside what was measured."""
+    for name in filter(networks.__contains__, CONVOLUTIONAL):
+        yield ratio_aim(networks[name], name, (1, 1), "litert-reference", 15.0)
+    for name in filter(networks.__contains__, AT_ONCE):
+        yield ratio_aim(networks[name], name, (1, 1), "xnnpack", AT_ONCE[name])
+    for name, benchmark in networks.items():
+        yield ratio_aim(benchmark, name, (64, 2), "xnnpack", 1.0)
     for name, benchmark in dense.items():
         rate = gmacs(benchmark.macs, benchmark.cells[0].timings["hwsim"].median_ms) or 0.0
         aim = f"at least {DENSE_GMACS:g} GMAC/s a core"
         yield Aim("batch 1, one thread", name, aim, f"{rate:.1f} GMAC/s", rate >= DENSE_GMACS)
-    for name in NETWORKS:
-        yield from stream_aims(streams, name)
+    for name, benchmark in streams.items():
+        yield from stream_aims(benchmark, name)
 
 
-def ratio_aim(networks: Benchmarks, name: str, where: tuple[int, int], against: str, least: float) -> Aim:
+def ratio_aim(benchmark: Benchmark, name: str, where: tuple[int, int], against: str, least: float) -> Aim:
     """`against`'s time over hwsim's, which must be at least `least`, both as printed."""
     what = f"batch {where[0]}, threads {where[1]}, against {against}"
     aim = f"at least {least:.2f}"
-    cell = networks[name].cell(*where) if name in networks else None
+    cell = benchmark.cell(*where)
     ratio = cell.ratio(against) if cell is not None else None
     if ratio is None:
         return Aim(what, name, aim, "not measured", None)
     return Aim(what, name, aim, f"{ratio:.2f}", round(ratio, 2) >= round(least, 2))
 
 
-def stream_aims(streams: Benchmarks, name: str) -> Iterator[Aim]:
+def stream_aims(benchmark: Benchmark, name: str) -> Iterator[Aim]:
     """Whether the cost per sample and the memory stay what they are when a data set streams through."""
     what = f"batch {STREAM[0]} to {STREAM[1]}, one thread"
-    cells = streams[name].cells if name in streams else []
-    times = [cell.timings["hwsim"].median_ms for cell in cells]
-    memory = [cell.memory_bytes for cell in cells if cell.memory_bytes is not None]
-    time_aim = f"time per sample grows by at most {100 * (FLAT - 1):.0f} %"
-    memory_aim = f"memory grows by at most {FLAT_BYTES >> 20} MiB"
-    if len(times) == 2:
-        text = f"{times[0]:.4g} to {times[1]:.4g} ms"
-        yield Aim(what, name, time_aim, text, times[1] <= FLAT * times[0])
+    before, after = (cell.timings["hwsim"].median_ms for cell in benchmark.cells)
+    aim = f"time per sample grows by at most {100 * (FLAT - 1):.0f} %"
+    yield Aim(what, name, aim, f"{before:.4g} to {after:.4g} ms", after <= FLAT * before)
+    aim = f"memory grows by at most {FLAT_BYTES >> 20} MiB"
+    least, most = (cell.memory_bytes for cell in benchmark.cells)
+    if least is None or most is None:
+        yield Aim(what, name, aim, "not measured", None)
     else:
-        yield Aim(what, name, time_aim, "not measured", None)
-    if len(memory) == 2:
-        text = f"{memory[0] / 2**20:.1f} to {memory[1] / 2**20:.1f} MiB"
-        yield Aim(what, name, memory_aim, text, memory[1] <= memory[0] + FLAT_BYTES)
-    else:
-        yield Aim(what, name, memory_aim, "not measured", None)
+        yield Aim(what, name, aim, f"{least / 2**20:.1f} to {most / 2**20:.1f} MiB", most <= least + FLAT_BYTES)
 
 
-def page(networks: Benchmarks, dense: Benchmarks, streams: Benchmarks) -> str:
+def page(networks: Benchmarks, dense: Benchmarks, streams: Benchmarks, seconds: float) -> str:
     """The page."""
     everything = {**networks, **dense}
     found = list(aims(networks, dense, streams))
     judged = [aim for aim in found if aim.met is not None]
+    machine, today = next(iter(networks.values())).machine, f"{datetime.now(UTC):%Y-%m-%d}"
+    differing = [cell.differing for benchmark in everything.values() for cell in benchmark.cells]
     parts = [
         "# How fast hwsim is",
-        f"Written by `scripts/benchmarks.py` on {datetime.now(UTC):%Y-%m-%d}, on {next(iter(networks.values())).machine}. "
-        f"hwsim computes as `{ENGINE}`.",
+        f"Written by `scripts/benchmarks.py` on {today}. Machine: {machine}. hwsim computes as `{ENGINE}`; its outputs "
+        f"were compared with that engine's in {len(differing) - differing.count(None)} of {len(differing)} cells, and "
+        f"{sum(filter(None, differing))} elements differ.",
         "In each cell (a batch size and a number of threads) everybody is timed in one process and in turn: blocks of "
-        "calls of about 10 ms, spread evenly over the run in random order, so that a slower or faster spell of the machine "
-        "meets all alike. The timer is around the call alone, which for everybody copies the input in, computes, and "
-        "copies the output out; loading, compilation and first calls are outside. LiteRT takes a batch by resizing its "
-        "input; where the network fixes its batch, for TFLM, and where the whole batch would take several seconds, "
-        "samples are handed in one by one, as many as the column says. Times are milliseconds per sample: the median, the "
-        "least and the most of so many measurements. The ratio is an engine's median over hwsim's: above 1, hwsim is "
-        "faster.",
+        "calls of about 10 ms, spread evenly over the run in random order, so that a faster or slower spell of the "
+        "machine meets all alike. The timer is around the call alone, which for everybody copies the input in, "
+        "computes, and copies the output out; loading, compilation and first calls are outside. LiteRT takes a batch "
+        "by resizing its input; where the network fixes its batch, for TFLM, and where the whole batch would take "
+        f"more than {SLOW:g} times the {seconds:g} s of a cell, samples are handed in one by one, as many as the "
+        "column says. Times are milliseconds per sample: the median, the least and the most of so many measurements. "
+        "The ratio is an engine's median over hwsim's: above 1, hwsim is faster.",
         "## Aims",
         f"{sum(bool(aim.met) for aim in judged)} of {len(judged)} are met. For time and memory the figures are hwsim's "
         "own; memory is what the call needs beyond its inputs and outputs. Else they are the ratio, or the rate.",
         table(["where", "network", "aim", "measured", ""], [aim.row() for aim in found]),
-        *(section(f"{name} ({benchmark.network})", benchmark) for name, benchmark in everything.items()),
+        *(section(name, benchmark) for name, benchmark in everything.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -191,7 +189,7 @@ def section(title: str, benchmark: Benchmark) -> str:
     where = ["batch", "threads"]
     parts = [
         f"## {title}",
-        f"{benchmark.macs:,} MACs a sample.",
+        f"`{benchmark.network}`, {benchmark.macs:,} MACs a sample.",
         table([*where, *TIMING_COLUMNS], timings),
         "Where hwsim's time goes, ms per sample:",
         table([*where, *OPERATOR_COLUMNS], operators),

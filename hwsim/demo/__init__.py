@@ -3,6 +3,8 @@
 `scripts/train_demo.py` and `scripts/build_demo.py` reproduce network.tflite, images.npz and golden.npz.
 """
 
+import sys
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -31,7 +33,7 @@ def network() -> Graph:
 
 
 def images() -> tuple[Array, Array]:
-    """Input codes int8 (500, 28, 28, 1) and labels uint8 (500,): the first test images of Fashion-MNIST (MIT licence)."""
+    """Input codes int8 (500, 28, 28, 1) and labels uint8 (500,): the first test images of Fashion-MNIST."""
     data = _arrays("images.npz")
     return (data["x"].astype(np.int16) - 128).astype(np.int8), data["y"]
 
@@ -41,10 +43,10 @@ def run_demo(out: Console, err: Console, *, as_json: bool = False) -> int:
     graph, (x, labels) = network(), images()
     golden = _arrays("golden.npz")
     facts: dict[str, Any] = {"network": graph.name, "nodes": len(graph.nodes), "images": len(x), "engines": {}}
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+    with Progress(console=err, transient=True, disable=not sys.stderr.isatty()) as progress:
         for name, profile in engines().items():
             task = progress.add_task(name, total=len(x) + LIVE_IMAGES)
-            run = simulate(graph, x, profile, keep_tensors=True, progress=lambda n, t=task: progress.advance(t, n))
+            run = simulate(graph, x, profile, keep_tensors=True, progress=partial(progress.advance, task))
             live = _live(graph, profile, x)
             progress.advance(task, LIVE_IMAGES)
             facts["engines"][name] = _facts(graph, run, labels, golden, live)

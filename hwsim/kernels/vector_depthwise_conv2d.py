@@ -44,7 +44,7 @@ def tile(typingctx, image, pixels, taps, pair_count, weights, bias, flip, sums):
 
     image : address of the first channel; pixels : address of int64 byte offsets, `ROWS` of them
     taps : address of int64 byte offsets, two a pair; weights : address of int16 (pair, lane, tap)
-    bias : address of int32; flip : byte exclusive-ored onto the image's (turns uint8 into int8); sums : address, written
+    bias, sums : addresses of int32; flip : byte exclusive-ored onto the image's (turns uint8 into int8)
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -90,7 +90,7 @@ class _Rule:
         return builder.trunc(value, vector(I8, LANES))
 
     def channel(self, name: str, element: Any, size: int) -> Any:
-        """This vector's part of the array `name`."""
+        """The part of the array `name` that belongs to these channels."""
         base = self.builder.inttoptr(self.fields[name], I8.as_pointer())
         return load(self.builder, base, self.builder.mul(self.first, integer(size)), vector(element, LANES))
 
@@ -99,50 +99,27 @@ class _Double(_Rule):
     """Two roundings, the second away from zero."""
 
     def prepare(self) -> None:
-        builder, zero = self.builder, _all(0, I32)
+        builder, zero = self.builder, splat_all(0, I32)
         shift = self.channel("shift", I32, 4)
         self.to_left = builder.select(builder.icmp_signed(">", shift, zero), shift, zero)
         self.to_right = builder.select(builder.icmp_signed("<", shift, zero), builder.sub(zero, shift), zero)
-        self.mask = builder.sub(builder.shl(_all(1, I32), self.to_right), _all(1, I32))
 
-    def high_product(self, accumulator: Any) -> Any:
-        """SRDHM(accumulator << max(shift, 0), multiplier): even and odd lanes apart, each a signed 32 by 32 product.
+    def product(self, accumulator: Any) -> Any:
+        """SRDHM(accumulator << max(shift, 0), multiplier).
 
-        The multiplier is loaded here and not once before the loop: only next to its sign extension does the code
-        generator see that one instruction does the product.
+        The multiplier is loaded here and not once before the loop, see `high_product`.
         """
-        builder, long = self.builder, vector(I64, LANES // 2)
-        raised = builder.bitcast(builder.shl(accumulator, self.to_left), long)
-        multiplier = builder.bitcast(self.channel("multiplier", I32, 4), long)
-        half, nudge = ir.Constant(long, [32] * (LANES // 2)), ir.Constant(long, [1 << 30] * (LANES // 2))
-        even, odd = (
-            builder.add(builder.mul(extend(raised), extend(multiplier)), nudge)
-            for extend in (
-                lambda value: builder.ashr(builder.shl(value, half), half),
-                lambda value: builder.ashr(value, half),
-            )
-        )
-        low = builder.bitcast(builder.lshr(even, ir.Constant(long, [31] * (LANES // 2))), vector(I32, LANES))
-        high = builder.bitcast(builder.shl(odd, ir.Constant(long, [1] * (LANES // 2))), vector(I32, LANES))
-        alternate = ir.Constant(vector(I32, LANES), [i + LANES * (i % 2) for i in range(LANES)])
-        return builder.shuffle_vector(low, high, alternate)
+        raised = self.builder.shl(accumulator, self.to_left)
+        return high_product(self.builder, raised, self.channel("multiplier", I32, 4))
 
     def rounded(self, accumulator: Any) -> Any:
-        return self.away(self.high_product(accumulator))
-
-    def away(self, value: Any) -> Any:
-        """value / 2^to_right, ties away from zero."""
-        builder = self.builder
-        negative = builder.zext(builder.icmp_signed("<", value, _all(0, I32)), vector(I32, LANES))
-        threshold = builder.add(builder.lshr(self.mask, _all(1, I32)), negative)
-        beyond = builder.icmp_signed(">", builder.and_(value, self.mask), threshold)
-        return builder.add(builder.ashr(value, self.to_right), builder.zext(beyond, vector(I32, LANES)))
+        return shift_away(self.builder, self.product(accumulator), self.to_right)
 
     def up(self, value: Any) -> Any:
         """value / 2^to_right, ties up."""
-        builder, one = self.builder, _all(1, I32)
-        unshifted = builder.icmp_signed("==", self.to_right, _all(0, I32))
-        less = builder.select(unshifted, _all(0, I32), builder.sub(self.to_right, one))
+        builder, one = self.builder, splat_all(1, I32)
+        unshifted = builder.icmp_signed("==", self.to_right, splat_all(0, I32))
+        less = builder.select(unshifted, splat_all(0, I32), builder.sub(self.to_right, one))
         halved = builder.ashr(builder.add(builder.ashr(value, less), one), one)
         return builder.select(unshifted, value, halved)
 
@@ -151,7 +128,7 @@ class _DoubleUp(_Double):
     """Two roundings, both ties up."""
 
     def rounded(self, accumulator: Any) -> Any:
-        return self.up(self.high_product(accumulator))
+        return self.up(self.product(accumulator))
 
 
 class _DoubleUpBy8(_Double):
@@ -166,8 +143,9 @@ class _DoubleUpBy8(_Double):
         self.in_vector = builder.icmp_signed("<", channel, splat(builder, whole, LANES))
 
     def rounded(self, accumulator: Any) -> Any:
-        value = self.high_product(accumulator)
-        return self.builder.select(self.in_vector, self.up(value), self.away(value))
+        value = self.product(accumulator)
+        away = shift_away(self.builder, value, self.to_right)
+        return self.builder.select(self.in_vector, self.up(value), away)
 
 
 class _Single(_Rule):
@@ -176,12 +154,12 @@ class _Single(_Rule):
     def prepare(self) -> None:
         self.multiplier = self.channel("multiplier", I32, 4)
         shift = self.builder.sext(self.channel("shift", I32, 4), vector(I64, LANES))
-        self.less = self.builder.sub(_all(30, I64), shift)
+        self.less = self.builder.sub(splat_all(30, I64), shift)
 
     def rounded(self, accumulator: Any) -> Any:
         builder, long = self.builder, vector(I64, LANES)
         product = builder.mul(builder.sext(accumulator, long), builder.sext(self.multiplier, long))
-        halved = builder.ashr(builder.add(builder.ashr(product, self.less), _all(1, I64)), _all(1, I64))
+        halved = builder.ashr(builder.add(builder.ashr(product, self.less), splat_all(1, I64)), splat_all(1, I64))
         return builder.trunc(halved, vector(I32, LANES))
 
 
@@ -199,7 +177,7 @@ class _Float32(_Rule):
         )
 
     def product(self, accumulator: Any) -> Any:
-        """The product limited to the codes, which rounding then cannot leave: the conversion back is always in range."""
+        """The product limited to the codes, which rounding cannot leave: the conversion back is in range."""
         builder = self.builder
         value = builder.fmul(builder.sitofp(accumulator, vector(self.element, LANES)), self.scale)
         value = builder.select(builder.fcmp_ordered("<", value, self.low), self.low, value)
@@ -219,8 +197,8 @@ class _Float64(_Float32):
         builder, product = self.builder, self.product(accumulator)
         whole = builder.call(_unary(builder.module, "trunc", F64), [product])
         rest = builder.fsub(product, whole)
-        up = builder.zext(builder.fcmp_ordered(">=", rest, _all(0.5, F64)), vector(I32, LANES))
-        down = builder.zext(builder.fcmp_ordered("<=", rest, _all(-0.5, F64)), vector(I32, LANES))
+        up = builder.zext(builder.fcmp_ordered(">=", rest, splat_all(0.5, F64)), vector(I32, LANES))
+        down = builder.zext(builder.fcmp_ordered("<=", rest, splat_all(-0.5, F64)), vector(I32, LANES))
         return builder.sub(builder.add(builder.fptosi(whole, vector(I32, LANES)), up), down)
 
 
@@ -256,7 +234,45 @@ def _store_codes(builder: Any, out: Any, place: Any, codes: Any, left: Any, spil
     builder.position_at_end(done)
 
 
-def _all(value: Any, element: Any) -> Any:
+def high_product(builder: Any, value: Any, multiplier: Any) -> Any:
+    """gemmlowp's SaturatingRoundingDoublingHighMul of two int32 vectors, the multiplier not negative.
+
+    Even and odd lanes apart, each a signed 32 by 32 product. `multiplier` must be computed next to this: only where it
+    sees the sign extension does the code generator use the one instruction that does it.
+    """
+    long = vector(I64, LANES // 2)
+    value, multiplier = builder.bitcast(value, long), builder.bitcast(multiplier, long)
+
+    def every(number: int) -> Any:
+        return ir.Constant(long, [number] * (LANES // 2))
+
+    def low_half(pair: Any) -> Any:
+        return builder.ashr(builder.shl(pair, every(32)), every(32))
+
+    def high_half(pair: Any) -> Any:
+        return builder.ashr(pair, every(32))
+
+    even, odd = (
+        builder.add(builder.mul(half(value), half(multiplier)), every(1 << 30)) for half in (low_half, high_half)
+    )
+    low = builder.bitcast(builder.lshr(even, every(31)), vector(I32, LANES))
+    high = builder.bitcast(builder.shl(odd, every(1)), vector(I32, LANES))
+    alternate = ir.Constant(vector(I32, LANES), [i + LANES * (i % 2) for i in range(LANES)])
+    return builder.shuffle_vector(low, high, alternate)
+
+
+def shift_away(builder: Any, value: Any, shift: Any) -> Any:
+    """value / 2^shift on int32 vectors, ties away from zero; each shift in [0, 31]."""
+    one, wide = splat_all(1, I32), vector(I32, LANES)
+    mask = builder.sub(builder.shl(one, shift), one)
+    negative = builder.zext(builder.icmp_signed("<", value, splat_all(0, I32)), wide)
+    threshold = builder.add(builder.lshr(mask, one), negative)
+    beyond = builder.icmp_signed(">", builder.and_(value, mask), threshold)
+    return builder.add(builder.ashr(value, shift), builder.zext(beyond, wide))
+
+
+def splat_all(value: Any, element: Any) -> Any:
+    """A constant in every lane."""
     return ir.Constant(vector(element, LANES), [value] * LANES)
 
 

@@ -1,4 +1,4 @@
-"""Staged images: a copy of one image with its border, so that tiles read every tap without asking where the image ends."""
+"""Staged images: a copy of one image with its border, so that tiles need not ask where the image ends."""
 
 from typing import Any
 

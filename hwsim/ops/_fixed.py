@@ -56,6 +56,16 @@ class Held:
         return run
 
 
+def in_turn(*parts: Fixed) -> Fixed:
+    """All of `parts`, one after the other."""
+
+    def run() -> None:
+        for part in parts:
+            part()
+
+    return run
+
+
 def numbers(fields: Sequence[str], values: Mapping[str, int]) -> NDArray[np.int64]:
     """The int64 array that a vector kernel reads, in the order of its `fields`; what is not given is 0."""
     unknown = set(values) - set(fields)

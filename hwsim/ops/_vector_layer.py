@@ -151,7 +151,7 @@ class ConvLayer(Layer):
     @cached_property
     def _packed(self) -> Array:
         """Weights as (blocks, taps, steps, vectors, lanes, group)."""
-        out, height, width, channels = self.weights.shape
+        out, height, _, channels = self.weights.shape
         group = 4 if self._quads else 2
         taps = self.weights.reshape(out, height, -1) if self._runs else self.weights.reshape(out, -1, channels)
         steps, blocks = -(-taps.shape[2] // group), -(-out // (self._vectors * LANES))
@@ -167,8 +167,8 @@ class ConvLayer(Layer):
         if not self._quads:
             return self.bias
         lift = self.zero_point + (128 if self.signed else 0)
-        sums = self.weights.astype(np.int64).sum(axis=(1, 2, 3))
-        return (self.bias.astype(np.int64) - lift * sums).astype(np.int32)
+        sums: Array = self.weights.astype(np.int64).sum(axis=(1, 2, 3))
+        return np.asarray((self.bias - lift * sums).astype(np.int32))
 
 
 class DepthwiseLayer(Layer):
@@ -208,13 +208,13 @@ class DepthwiseLayer(Layer):
     def _bias(self) -> NDArray[np.int32]:
         """Less what the zero point adds to every sum."""
         lift = self.zero_point - (0 if self.signed else 128)
-        sums = self.weights.astype(np.int64).sum(axis=(0, 1))
-        return (self.bias.astype(np.int64) - lift * sums).astype(np.int32)
+        sums: Array = self.weights.astype(np.int64).sum(axis=(0, 1))
+        return np.asarray((self.bias - lift * sums).astype(np.int32))
 
 
 def stage_numbers(stage: OutputStage, channels: int, held: Held) -> NDArray[np.int64]:
     """The output stage as `vector_output.finish` reads it, its arrays padded to `channels`."""
-    arrays = {
+    arrays: dict[str, Array] = {
         "multiplier": stage.multiplier.astype(np.int32),
         "shift": stage.shift.astype(np.int32),
         "scale32": stage.scale.astype(np.float32),

@@ -1,5 +1,6 @@
 """ADD: two quantized tensors, each with its own scale, broadcast against each other."""
 
+from functools import partial
 from math import frexp, prod
 
 import numpy as np
@@ -7,8 +8,12 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView, Tensor
 from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
+from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._fixed import FixableStep, Fixed, in_turn
+from hwsim.ops._vector_elementwise import vector_addition
+from hwsim.ops._vector_layer import fits
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
 LEFT_SHIFT = 20
@@ -60,7 +65,26 @@ class Add(Op):
             if body < size:
                 rest(first, second, params, body, size, out)
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if not _fits(view, params, inputs, outputs) or 0 < body < LANES:
+                return None
+            whole = body or size
+            vectors = vector_addition(params, rule.algorithm, whole, inputs, outputs)
+            if whole == size:
+                return vectors
+            rows = [array.reshape(array.shape[0], -1) for array in (*inputs, outputs[0])]
+            tail = partial(rest, rows[0], rows[1], params, whole, size, rows[2])
+            return in_turn(vectors, tail)
+
+        return FixableStep(step, fixed)
+
+
+def _fits(view: NodeView, p: AddParams, inputs: Arrays, outputs: Arrays) -> bool:
+    """Whether the vector kernel's shifts and lengths do for this addition."""
+    shapes = {array.shape for array in (*inputs, *outputs)}
+    folded = all(0 <= p.left_shift + shift for shift in p.shifts)
+    downward = p.shift >= 1 if p.left_shift == 0 else p.shift <= 0
+    return fits(outputs[0]) and len(shapes) == 1 and outputs[0][0].size >= LANES and folded and downward
 
 
 def _params_tflite(view: NodeView) -> AddParams:

@@ -70,7 +70,7 @@ def _table(view: NodeView, source: Tensor, rule: Rule) -> NDArray[np.uint8] | No
     bias = np.float32(-source.zero_point) * scale
     exact = (np.arange(256, dtype=np.float32) * scale + bias).astype(np.float64)
     rounded = np.trunc(exact) + (exact - np.trunc(exact) >= 0.5) - (exact - np.trunc(exact) <= -0.5)
-    return np.clip(rounded + output.zero_point, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(rounded + output.zero_point, 0, 255), np.uint8)
 
 
 OP = Concatenation()

@@ -8,9 +8,12 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
+from hwsim.kernels.conv2d import Window
 from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16_pairs
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, rank
+from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._vector_layer import ConvLayer, fits
 
 
 def _optimized(view: NodeView) -> Rule:
@@ -62,15 +65,22 @@ class FullyConnected(Accumulating):
         stage = output_stage(view, rule, out_channels)
         zero_point = view.input(0).zero_point
 
-        kernel = (
-            partial(fully_connected_int16_pairs, raised(view)) if rule.accumulator == "int16_pairs" else fully_connected
-        )
+        pairs = rule.accumulator == "int16_pairs"
+        kernel = partial(fully_connected_int16_pairs, raised(view)) if pairs else fully_connected
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             rows, out = inputs[0].reshape(-1, depth), outputs[0].reshape(-1, out_channels)
             kernel(rows, weights, bias, zero_point, stage, out)
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if pairs or not fits(outputs[0]):
+                return None
+            images, out = inputs[0].reshape(1, -1, 1, depth), outputs[0].reshape(1, -1, 1, out_channels)
+            taps, signed = weights.reshape(out_channels, 1, 1, depth), view.input(0).dtype == "int8"
+            frame = Window(1, 1, 1, 1, 1, 1, 0, 0)
+            return ConvLayer(frame, taps, bias, stage, zero_point, signed, images.shape[1], 1).fix(images, out)
+
+        return FixableStep(step, fixed)
 
 
 OP = FullyConnected()

@@ -14,6 +14,8 @@ from hwsim.kernels.quantize import (
 )
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._vector_elementwise import vector_requantization
 from hwsim.ops._vectors import Array, Compute, body_and_tail
 from hwsim.quantizers.multiplier import quantize_multiplier
 
@@ -70,7 +72,15 @@ class Quantize(Op):
             samples = inputs[0].shape[0]
             run(inputs[0].reshape(samples, -1), outputs[0].reshape(samples, -1))
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            source, output = view.input(0), view.output()
+            same = rule.algorithm in ROUNDINGS or prod(output.shape) % CODE_VECTOR == 0
+            if self.signature(view) not in _BYTE_TO_BYTE or not same or rule.algorithm == "eight_bit_multiplier":
+                return None
+            rounding = rule.algorithm.removesuffix("_vectors")
+            return vector_requantization(_stage(view, rounding), source.zero_point, inputs[0], outputs[0])
+
+        return FixableStep(step, fixed)
 
 
 def _from_float(view: NodeView, rule: Rule) -> Compute:
@@ -128,6 +138,14 @@ def _rounded(view: NodeView, rounding: str) -> Compute:
             requantize_rows(centered.reshape(-1, 1), stage, result.reshape(-1, 1))
 
     return run
+
+
+def _stage(view: NodeView, rounding: str) -> OutputStage:
+    source, output = view.input(0), view.output()
+    scale = np.array([source.scale / output.scale])
+    return OutputStage(
+        ROUNDINGS[rounding], *quantize_multiplier(scale), scale, output.zero_point, *limits(output.dtype)
+    )
 
 
 OP = Quantize()

@@ -1,4 +1,4 @@
-"""A graph prepared for an engine: rules chosen, weights packed, tensors placed, every node reduced to one short call."""
+"""A graph prepared for an engine: rules chosen, weights packed, tensors placed, every node one short call."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor

@@ -31,6 +31,8 @@ from hwsim.graph.file import read
 from hwsim.graph.probes import random_inputs
 from hwsim.kernels import on_compilation
 from hwsim.ops import operator
+from hwsim.ops._base import Step
+from hwsim.ops._fixed import Arrays, FixableStep, Fixed, fix
 from hwsim.simulate import Program, compile
 from hwsim.verify._contestants import Contestant, Request, one_by_one, race, real_engine
 
@@ -75,25 +77,34 @@ def answer(folder: Path, request: Request) -> dict[str, Any]:
 def node_times(program: Program, x: list[Array], samples: int, seconds: float) -> list[float]:
     """Seconds per sample that each node takes: the median over calls. Threads are summed."""
     spent: list[list[float]] = [[] for _ in program.nodes]
+    nodes = [replace(node, step=timed(node.step, times)) for node, times in zip(program.nodes, spent, strict=True)]
+    # not by replace, which would hand on sessions that know nothing of the timers
+    profiled = Program(program.graph, program.engine, program.threads, tuple(nodes), program.arena_bytes)
+    profiled(x)
+    calls: list[list[float]] = []
+    end = perf_counter() + seconds
+    while not calls or perf_counter() < end:
+        for times in spent:
+            times.clear()
+        profiled(x)
+        calls.append([sum(times) / samples for times in spent])
+    return [float(median) for median in np.median(calls, axis=0)]
 
-    def timed(step: Callable[..., object], times: list[float]) -> Callable[..., None]:
-        def run(*arguments: Any) -> None:
+
+def timed(step: Step, times: list[float]) -> Step:
+    """`step`, adding to `times` what each run takes once its arrays are fixed."""
+
+    def fixed(inputs: Arrays, outputs: Arrays) -> Fixed:
+        call = fix(step, inputs, outputs)
+
+        def run() -> None:
             start = perf_counter()
-            step(*arguments)
+            call()
             times.append(perf_counter() - start)  # list.append is safe with threads, += is not
 
         return run
 
-    nodes = [replace(node, step=timed(node.step, times)) for node, times in zip(program.nodes, spent, strict=True)]
-    calls: list[list[float]] = []
-    profiled = replace(program, nodes=tuple(nodes))
-    end = perf_counter() + seconds
-    while not calls or perf_counter() < end:
-        profiled(x)
-        calls.append([sum(times) / samples for times in spent])
-        for times in spent:
-            times.clear()
-    return [float(median) for median in np.median(calls, axis=0)]
+    return FixableStep(step, fixed)
 
 
 def by_operator(program: Program, seconds: Sequence[float]) -> list[dict[str, Any]]:
