@@ -17,8 +17,8 @@ from hwsim.kernels.vector_tile import LANES, integer, load, splat, store
 
 REQUANTIZE_FIELDS = ("source", "out", "size", "flip", "zero_point", "stage")
 ADD_FIELDS = (
-    "first", "second", "out", "size", "samples", "stride", "algorithm", "flip", "first_zero", "second_zero", "left_shift",
-    "first_multiplier", "second_multiplier", "first_shift", "second_shift", "multiplier", "shift", "zero_point",
+    "first", "second", "out", "size", "samples", "stride", "algorithm", "flip", "first_zero", "second_zero",
+    "left_shift", "first_multiplier", "second_multiplier", "first_shift", "second_shift", "multiplier", "shift", "zero_point",
     "minimum", "maximum",
 )  # fmt: skip
 ADD_ALGORITHMS = {"tflite": 0, "tflite_simd": 1, "tflite_simd_uint8": 2, "xnnpack": 3}
@@ -133,29 +133,28 @@ class _Addition:
 
     def _tflite(self, left: Any, right: Any) -> Any:
         builder = self.builder
-        parts = []
-        for value, name in ((left, "first"), (right, "second")):
-            raised = builder.shl(value, self.number("left_shift"))
-            product = high_product(builder, raised, self.number(f"{name}_multiplier"))
-            parts.append(shift_away(builder, product, self.number(f"{name}_shift")))
-        return builder.add(self._output(builder.add(*parts)), self.number("zero_point"))
+        raised = builder.shl(left, self.number("left_shift"))
+        product = high_product(builder, raised, self.number("first_multiplier"))
+        rounded = shift_away(builder, product, self.number("first_shift"))
+        total = builder.add(rounded, self._halved(right))
+        return builder.add(self._output(total), self.number("zero_point"))
 
     def _simd(self, left: Any, right: Any) -> Any:
         builder = self.builder
-        parts = []
-        for value, name in ((left, "first"), (right, "second")):
-            folded = builder.sub(self.number("left_shift"), self.number(f"{name}_shift"))
-            parts.append(high_product(builder, builder.shl(value, folded), self.number(f"{name}_multiplier")))
-        return self._narrow(builder.add(*parts))
+        folded = builder.sub(self.number("left_shift"), self.number("first_shift"))
+        product = high_product(builder, builder.shl(left, folded), self.number("first_multiplier"))
+        return self._narrow(builder.add(product, self._halved(right)))
 
     def _simd_uint8(self, left: Any, right: Any) -> Any:
         builder = self.builder
-        parts = []
-        for value, name in ((left, "first"), (right, "second")):
-            raised = builder.shl(value, self.number("left_shift"))
-            product = high_product(builder, raised, self.number(f"{name}_multiplier"))
-            parts.append(builder.ashr(product, self.number(f"{name}_shift")))
-        return self._narrow(builder.add(*parts))
+        raised = builder.shl(left, self.number("left_shift"))
+        product = high_product(builder, raised, self.number("first_multiplier"))
+        shifted = builder.ashr(product, self.number("first_shift"))
+        return self._narrow(builder.add(shifted, self._halved(right)))
+
+    def _halved(self, value: Any) -> Any:
+        """The input with multiplier 2^30 and shift 0: half of what the left shift makes it."""
+        return self.builder.shl(value, self.builder.sub(self.number("left_shift"), splat_all(1, I32)))
 
     def _xnnpack(self, left: Any, right: Any) -> Any:
         builder, shift = self.builder, self.number("shift")

@@ -46,7 +46,7 @@ def _emit_finish(builder: Any, sums: Any, rows: Any, vectors: Any, stage: Any, c
     beyond = builder.icmp_signed(">", first, channels)
     left = builder.select(beyond, integer(0), builder.sub(channels, first))
     done = builder.append_basic_block()
-    cases = [(ROUNDINGS[name], builder.append_basic_block(), kind) for name, kind in RULES.items()]
+    cases = [(number, builder.append_basic_block(), kind) for number, kind in _CASES]
     choice = builder.switch(fields["rounding"], cases[0][1])
     for number, block, kind in cases:
         choice.add_case(integer(number), block)
@@ -83,11 +83,12 @@ class _Rule:
 
     def codes(self, accumulator: Any) -> Any:
         """The vector of output bytes."""
+        return self.limited(self.rounded(accumulator))
+
+    def limited(self, value: Any) -> Any:
+        """Moved by the zero point, clamped, narrowed to bytes."""
         builder = self.builder
-        value = builder.add(self.rounded(accumulator), self.zero_point)
-        value = builder.select(builder.icmp_signed("<", value, self.minimum), self.minimum, value)
-        value = builder.select(builder.icmp_signed(">", value, self.maximum), self.maximum, value)
-        return builder.trunc(value, vector(I8, LANES))
+        return clamped_bytes(builder, builder.add(value, self.zero_point), self.minimum, self.maximum)
 
     def channel(self, name: str, element: Any, size: int) -> Any:
         """The part of the array `name` that belongs to these channels."""
@@ -148,6 +149,51 @@ class _DoubleUpBy8(_Double):
         return self.builder.select(self.in_vector, self.up(value), away)
 
 
+class _Plain(_Rule):
+    """`_Double` where every shift is to the right, at least by one, and sums are below 2^30.
+
+    Then the sum can be doubled, so that the high half of the product is the first rounding's result; half away from zero
+    is half up of a negative value less one; and the zero point joins the last rounding's constant.
+    """
+
+    away = True
+
+    def prepare(self) -> None:
+        builder, one = self.builder, splat_all(1, I32)
+        self.less = builder.sub(builder.sub(splat_all(0, I32), self.channel("shift", I32, 4)), one)
+        self.nudge = builder.add(builder.shl(self.zero_point, one), one)
+
+    def rounded(self, accumulator: Any) -> Any:
+        """Rounded, with the zero point."""
+        builder, one = self.builder, splat_all(1, I32)
+        value = doubled_high_product(builder, accumulator, self.channel("multiplier", I32, 4))
+        if self.away:
+            value = builder.add(value, builder.ashr(value, splat_all(31, I32)))
+        return builder.ashr(builder.add(builder.ashr(value, self.less), self.nudge), one)
+
+    def limited(self, value: Any) -> Any:
+        return clamped_bytes(self.builder, value, self.minimum, self.maximum)
+
+
+class _PlainInt8(_Plain):
+    """`_Plain` clamped to all of int8, which one instruction does on the way to bytes."""
+
+    def limited(self, value: Any) -> Any:
+        return clamped_bytes(self.builder, value, splat_all(-128, I32), splat_all(127, I32))
+
+
+class _PlainUp(_Plain):
+    """`_DoubleUp` under the same conditions."""
+
+    away = False
+
+
+class _PlainUpInt8(_PlainInt8):
+    """`_PlainUp` clamped to all of int8."""
+
+    away = False
+
+
 class _Single(_Rule):
     """One rounding, ties up."""
 
@@ -175,6 +221,10 @@ class _Float32(_Rule):
             self.builder.sitofp(self.builder.sub(bound, self.zero_point), kind)
             for bound in (self.minimum, self.maximum)
         )
+
+    def limited(self, value: Any) -> Any:
+        """The product was limited already."""
+        return self.builder.trunc(self.builder.add(value, self.zero_point), vector(I8, LANES))
 
     def product(self, accumulator: Any) -> Any:
         """The product limited to the codes, which rounding cannot leave: the conversion back is in range."""
@@ -210,6 +260,13 @@ RULES = {
     "float32": _Float32,
     "float64": _Float64,
 }
+
+PLAIN = {("double_rounding", False): 16, ("double_rounding", True): 17, ("double_half_up", False): 18,
+         ("double_half_up", True): 19}  # fmt: skip
+"""Numbers of the rules for sums below 2^30 and shifts to the right, by rounding and whether the clamp is all of int8."""
+
+_CASES = [(ROUNDINGS[name], kind) for name, kind in RULES.items()]
+_CASES += [(16, _Plain), (17, _PlainInt8), (18, _PlainUp), (19, _PlainUpInt8)]
 
 
 def _store_codes(builder: Any, out: Any, place: Any, codes: Any, left: Any, spill: Any) -> None:
@@ -259,6 +316,28 @@ def high_product(builder: Any, value: Any, multiplier: Any) -> Any:
     high = builder.bitcast(builder.shl(odd, every(1)), vector(I32, LANES))
     alternate = ir.Constant(vector(I32, LANES), [i + LANES * (i % 2) for i in range(LANES)])
     return builder.shuffle_vector(low, high, alternate)
+
+
+def doubled_high_product(builder: Any, value: Any, multiplier: Any) -> Any:
+    """As `high_product`, for values below 2^30: twice the product, whose high half is the result."""
+    long = vector(I64, LANES // 2)
+    value = builder.bitcast(builder.shl(value, splat_all(1, I32)), long)
+    multiplier = builder.bitcast(multiplier, long)
+    half, nudge = ir.Constant(long, [32] * (LANES // 2)), ir.Constant(long, [1 << 31] * (LANES // 2))
+    low, high = (builder.ashr(builder.shl(pair, half), half) for pair in (value, multiplier))
+    even = builder.add(builder.mul(low, high), nudge)
+    low, high = (builder.ashr(pair, half) for pair in (value, multiplier))
+    odd = builder.add(builder.mul(low, high), nudge)
+    even, odd = (builder.bitcast(product, vector(I32, LANES)) for product in (even, odd))
+    highs = ir.Constant(vector(I32, LANES), [i | 1 if i % 2 == 0 else i + LANES for i in range(LANES)])
+    return builder.shuffle_vector(even, odd, highs)
+
+
+def clamped_bytes(builder: Any, value: Any, low: Any, high: Any) -> Any:
+    """Limited to [low, high] and narrowed to bytes."""
+    value = builder.select(builder.icmp_signed("<", value, low), low, value)
+    value = builder.select(builder.icmp_signed(">", value, high), high, value)
+    return builder.trunc(value, vector(I8, LANES))
 
 
 def shift_away(builder: Any, value: Any, shift: Any) -> Any:

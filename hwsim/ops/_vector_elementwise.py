@@ -17,9 +17,17 @@ from hwsim.ops._vector_layer import stage_numbers
 
 
 def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, outputs: Arrays) -> Fixed:
-    """The first `size` elements of every sample; inputs and output are bytes of one shape."""
+    """The first `size` elements of every sample; inputs and output are bytes of one shape.
+
+    TFLite divides both scales by twice the larger one, so one of the inputs has multiplier 2^30 and shift 0, which is half
+    of the left shift and needs no rounding: it becomes the second.
+    """
     held, out = Held(), outputs[0]
     unsigned = inputs[0].dtype == np.uint8
+    plain = (p.multipliers[1], p.shifts[1]) == (1 << 30, 0) or algorithm == "xnnpack"
+    if not plain:
+        p = p._replace(**{name: getattr(p, name)[::-1] for name in ("zero_points", "multipliers", "shifts")})
+        inputs = inputs[::-1]
     if algorithm == "tflite_simd" and unsigned:
         algorithm = "tflite_simd_uint8"
     fields = {
@@ -53,17 +61,14 @@ def vector_requantization(stage: OutputStage, zero_point: int, source: Array, ou
         return None
     held = Held()
     unsigned = source.dtype == np.uint8
-    every = OutputStage(
-        stage.rounding,
-        *(np.repeat(part, LANES) for part in (stage.multiplier, stage.shift, stage.scale)),
-        *stage[4:],
-    )
+    parts = (np.repeat(part, LANES) for part in (stage.multiplier, stage.shift, stage.scale))
+    every = stage._replace(**dict(zip(("multiplier", "shift", "scale"), parts, strict=True)))
     fields = {
         "source": held.place(source),
         "out": held.place(out),
         "size": source.size,
         "flip": 0x80 if unsigned else 0,
         "zero_point": zero_point - (128 if unsigned else 0),
-        "stage": held.place(stage_numbers(every, LANES, held)),
+        "stage": held.place(stage_numbers(every, LANES, held, 1 << 31)),
     }
     return held.run(vector_requantize, numbers(REQUANTIZE_FIELDS, fields))

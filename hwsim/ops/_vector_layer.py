@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hwsim.kernels import vector_conv2d, vector_depthwise_conv2d
 from hwsim.kernels.conv2d import Window
-from hwsim.kernels.requantize import OutputStage
-from hwsim.kernels.vector_output import STAGE_FIELDS
+from hwsim.kernels.requantize import ROUNDINGS, OutputStage
+from hwsim.kernels.vector_output import PLAIN, STAGE_FIELDS
 from hwsim.kernels.vector_tile import LANES, QUADS
 from hwsim.ops._fixed import Array, Held, numbers, scratch
 
@@ -42,6 +42,14 @@ class Layer:
     def fix(self, source: Array, out: Array) -> Callable[[], None]:
         """Prepare to run from `source` (batch, height, width, channels) to `out`, both contiguous bytes."""
         raise NotImplementedError
+
+    @cached_property
+    def _largest_sum(self) -> int:
+        """A bound on the magnitude of every sum, before and after bytes are made unsigned."""
+        channels = self.bias.size
+        axes = (1, 2, 3) if self.weights.ndim == 4 else (0, 1)
+        magnitudes = np.abs(self.weights.astype(np.int64)).sum(axis=axes).reshape(channels)
+        return int((magnitudes * 256 + np.abs(self.bias.astype(np.int64))).max(initial=0))
 
     def images(self, source: Array, held: Held, unit: int) -> dict[str, int]:
         """The fields that say where images lie. unit : bytes of a staged value; images of 2 are always staged."""
@@ -89,7 +97,7 @@ class Layer:
         return {
             "pixel_count": pixels,
             "channels": channels,
-            "stage": held.place(stage_numbers(self.stage, padded, held)),
+            "stage": held.place(stage_numbers(self.stage, padded, held, self._largest_sum)),
             "out": held.place(out),
             "out_bytes": out[0].nbytes,
             "places": held.place(np.arange(pixels + tile_rows, dtype=np.int64) * channels),
@@ -177,9 +185,9 @@ class DepthwiseLayer(Layer):
     def fix(self, source: Array, out: Array) -> Callable[[], None]:
         held, channels = Held(), source.shape[3]
         images = self.images(source, held, 1)
-        rows = vector_depthwise_conv2d.ROWS
+        rows, padded = vector_depthwise_conv2d.ROWS, self._packed.shape[0] * self._vectors * LANES
         taps = self.taps(images["staged_row"], channels, 1, runs=False)
-        fields = images | self.outputs(out, channels, self._packed.shape[0] * LANES, rows, held)
+        fields = images | self.outputs(out, channels, padded, rows, held)
         fields |= {
             "pixels": held.place(self.pixels(images["staged_row"], channels, 1, rows)),
             "taps": held.place(np.append(taps, taps[-1:]) if taps.size % 2 else taps),
@@ -188,8 +196,10 @@ class DepthwiseLayer(Layer):
             "weights": held.place(self._packed),
             "block_bytes": self._packed[0].nbytes,
             "blocks": self._packed.shape[0],
-            "bias": held.place(padded_to(self._bias, self._packed.shape[0] * LANES)),
-            "sums": held.place(np.empty(rows * LANES, np.int32)),
+            "vectors": self._vectors,
+            "narrow": int(np.abs(self.weights).max(initial=0) <= 127),
+            "bias": held.place(padded_to(self._bias, padded)),
+            "sums": held.place(np.empty(rows * self._vectors * LANES, np.int32)),
         }
         return held.run(
             vector_depthwise_conv2d.vector_depthwise_conv2d, numbers(vector_depthwise_conv2d.FIELDS, fields)
@@ -197,12 +207,19 @@ class DepthwiseLayer(Layer):
 
     @cached_property
     def _packed(self) -> NDArray[np.int16]:
-        """Weights as (blocks, pairs of taps, lanes, tap)."""
+        """Weights as (blocks, pairs of taps, tap, channels of the block)."""
         height, width, channels = self.weights.shape
-        pairs, blocks = -(-height * width // 2), -(-channels // LANES)
-        filled = np.zeros((pairs * 2, blocks * LANES), np.int16)
+        size = self._vectors * LANES
+        pairs, blocks = -(-height * width // 2), -(-channels // size)
+        filled = np.zeros((pairs * 2, blocks * size), np.int16)
         filled[: height * width, :channels] = self.weights.reshape(-1, channels)
-        return np.ascontiguousarray(filled.reshape(pairs, 2, blocks, LANES).transpose(2, 0, 3, 1))
+        return np.ascontiguousarray(filled.reshape(pairs, 2, blocks, size).transpose(2, 0, 1, 3))
+
+    @cached_property
+    def _vectors(self) -> int:
+        """Vectors of a tile: two, unless one holds all channels or what two would leave empty."""
+        needed = -(-self.weights.shape[2] // LANES)
+        return 2 if needed % 2 == 0 or needed > 4 else 1
 
     @cached_property
     def _bias(self) -> NDArray[np.int32]:
@@ -212,17 +229,29 @@ class DepthwiseLayer(Layer):
         return np.asarray((self.bias - lift * sums).astype(np.int32))
 
 
-def stage_numbers(stage: OutputStage, channels: int, held: Held) -> NDArray[np.int64]:
-    """The output stage as `vector_output.finish` reads it, its arrays padded to `channels`."""
+def stage_numbers(stage: OutputStage, channels: int, held: Held, largest_sum: int) -> NDArray[np.int64]:
+    """The output stage as `vector_output.finish` reads it, its arrays padded to `channels`.
+
+    largest_sum : a bound on the magnitude of the sums; below 2^30 a quicker form of the same rounding may do
+    """
     arrays: dict[str, Array] = {
         "multiplier": stage.multiplier.astype(np.int32),
-        "shift": stage.shift.astype(np.int32),
+        "shift": np.where(stage.multiplier == 0, np.minimum(stage.shift, -1), stage.shift).astype(np.int32),
         "scale32": stage.scale.astype(np.float32),
         "scale64": stage.scale,
     }
     places = {name: held.place(padded_to(array, channels)) for name, array in arrays.items()}
     plain = {name: int(getattr(stage, name)) for name in ("rounding", "zero_point", "minimum", "maximum")}
-    return numbers(STAGE_FIELDS, plain | places)
+    return numbers(STAGE_FIELDS, plain | places | {"rounding": _rule_number(stage, largest_sum)})
+
+
+def _rule_number(stage: OutputStage, largest_sum: int) -> int:
+    """The rounding's number for the vector kernels."""
+    names = {number: name for name, number in ROUNDINGS.items()}
+    right = stage.shift[stage.multiplier != 0].max(initial=-1) <= -1
+    whole = (stage.minimum, stage.maximum) == (-128, 127)
+    plain = PLAIN.get((names[stage.rounding], whole))
+    return plain if plain is not None and right and largest_sum < 1 << 30 else stage.rounding
 
 
 def padded_to(values: Array, size: int) -> Array:

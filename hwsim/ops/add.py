@@ -66,7 +66,7 @@ class Add(Op):
                 rest(first, second, params, body, size, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not _fits(view, params, inputs, outputs) or 0 < body < LANES:
+            if not _fits(params, inputs, outputs) or 0 < body < LANES:
                 return None
             whole = body or size
             vectors = vector_addition(params, rule.algorithm, whole, inputs, outputs)
@@ -79,10 +79,10 @@ class Add(Op):
         return FixableStep(step, fixed)
 
 
-def _fits(view: NodeView, p: AddParams, inputs: Arrays, outputs: Arrays) -> bool:
+def _fits(p: AddParams, inputs: Arrays, outputs: Arrays) -> bool:
     """Whether the vector kernel's shifts and lengths do for this addition."""
     shapes = {array.shape for array in (*inputs, *outputs)}
-    folded = all(0 <= p.left_shift + shift for shift in p.shifts)
+    folded = all(p.left_shift + shift >= 0 for shift in p.shifts)
     downward = p.shift >= 1 if p.left_shift == 0 else p.shift <= 0
     return fits(outputs[0]) and len(shapes) == 1 and outputs[0][0].size >= LANES and folded and downward
 

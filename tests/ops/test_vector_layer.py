@@ -16,6 +16,7 @@ from hwsim.quantizers.multiplier import quantize_multiplier
 from tests import naive
 from tests.build import codes
 from tests.naive.linear import window as placed
+from tests.naive.rounding import wrap
 
 pytestmark = pytest.mark.skipif(LANES == 0, reason="needs compiled kernels on a machine with vector instructions")
 
@@ -64,28 +65,45 @@ class Case(NamedTuple):
 
 def some_scales(g: Generator, channels: int, rule: str, accumulator: float) -> Any:
     """Real multipliers per channel: usual ones, ties, huge and vanishing ones, or some of each."""
-    usual = 100 / accumulator * g.uniform(0.2, 3, channels)
+    usual = 100 / accumulator * g.uniform(0.2, 2, channels)
     ties = g.integers(1, 4, channels) / 2.0 ** (np.ceil(np.log2(accumulator / 100)) + g.integers(0, 3, channels))
-    huge, tiny = 2.0 ** g.uniform(0, 29, channels), 2.0 ** g.uniform(-34, -20, channels)
+    most = 0 if rule == "single_rounding" else 29  # its result must fit int32, as TFLite asserts
+    huge, tiny = 2.0 ** g.uniform(-2, most, channels), 2.0 ** g.uniform(-34, -20, channels)
     each = np.stack([usual, ties, huge, tiny, np.zeros(channels)])
     mixed = each[g.choice(5, channels, p=[0.5, 0.3, 0.1, 0.05, 0.05]), np.arange(channels)]
     kinds = [usual, np.repeat(usual[:1], channels), ties, huge, tiny, mixed]
-    scale = kinds[g.choice(len(kinds), p=[0.3, 0.2, 0.2, 0.05, 0.05, 0.2])]
+    scale = kinds[g.choice(len(kinds), p=[0.4, 0.2, 0.2, 0.03, 0.02, 0.15])]
     return scale.astype(np.float32).astype(np.float64) if rule == "float32" else scale
+
+
+def some_codes(g: Generator, shape: tuple[int, ...], dtype: str) -> Any:
+    """Any codes, or only the smallest and largest."""
+    info = np.iinfo(dtype)
+    ends = np.array([info.min, info.max], dtype)
+    return codes(g, shape, dtype) if g.uniform() < 0.8 else g.choice(ends, shape)
+
+
+def some_weights(g: Generator, shape: tuple[int, ...], dtype: str) -> tuple[Any, int]:
+    """Weights and their zero point; int8 ones with or without the code -128, which most converters avoid."""
+    weights = some_codes(g, shape, dtype)
+    if dtype == "int8" and g.uniform() < 0.5:
+        weights = np.maximum(weights, -127)
+    middle = 128 if dtype == "uint8" else 0
+    return weights, int(codes(g, (), dtype)) if g.uniform() < 0.3 else middle
 
 
 def some_bias(g: Generator, channels: int) -> Any:
     """Small numbers, or accumulators near the ends of int32, which may wrap."""
     ends = np.where(g.integers(0, 2, channels), 2**31 - 1, -(2**31)) + g.integers(-(2**20), 2**20, channels)
     small = g.integers(-5000, 5000, channels)
-    return np.clip(ends if g.uniform() < 0.25 else small, -(2**31), 2**31 - 1).astype(np.int32)
+    return np.clip(ends if g.uniform() < 0.15 else small, -(2**31), 2**31 - 1).astype(np.int32)
 
 
 def some_limits(g: Generator, dtype: str) -> tuple[int, int, int]:
     """Output zero point and clamp."""
     info = np.iinfo(dtype)
     zero_point = int(g.integers(info.min, info.max, endpoint=True))
-    if g.uniform() < 0.6:
+    if g.uniform() < 0.75:
         return zero_point, info.min, info.max
     low, high = sorted(int(v) for v in g.integers(info.min, info.max, 2, endpoint=True))
     return zero_point, low, high
@@ -100,20 +118,19 @@ def some_case(g: Generator, kind: Any, rule: str, dtype: str, largest: int = 10)
     size = [int(s + g.integers(0, largest if g.uniform() < 0.9 else 1)) for s in spans]
     channels, filters = int(g.integers(1, 71)), int(g.integers(1, 151))
     shape = (filters, *filter_size, channels) if kind is ConvLayer else (*filter_size, channels)
-    weights = codes(g, shape, "uint8" if dtype == "uint8" and g.uniform() < 0.5 else "int8")
-    middle = int(weights.dtype == np.uint8) * 128
-    weight_zero_point = int(codes(g, (), weights.dtype)) if g.uniform() < 0.3 else middle
+    images = some_codes(g, (int(g.integers(1, 4)), *size, channels), dtype)
+    weights, weight_zero_point = some_weights(g, shape, dtype if g.uniform() < 0.5 else "int8")
     out_channels = filters if kind is ConvLayer else channels
     depth = int(np.prod(filter_size)) * (channels if kind is ConvLayer else 1)
     return Case(
         kind,
         rule,
-        codes(g, (int(g.integers(1, 4)), *size, channels), dtype),
+        images,
         weights,
         weight_zero_point,
         some_bias(g, out_channels),
         some_scales(g, out_channels, rule, 74 * 90 * np.sqrt(depth)),
-        int(codes(g, (), dtype)),
+        int(np.round(images.mean())) if g.uniform() < 0.5 else int(codes(g, (), dtype)),
         some_limits(g, dtype),
         {"stride": stride, "dilation": dilation, "padding": padding},
     )
@@ -214,20 +231,29 @@ def edge_stage(rule: str, low: int, high: int, zero_point: int) -> tuple[OutputS
     return OutputStage(ROUNDINGS[rule], multiplier, shift, scale, zero_point, low, high), bias.astype(np.int32)
 
 
-def plain_code(rule: str, stage: OutputStage, accumulator: int, channel: int) -> int:
-    """One accumulator through a stage, in plain Python."""
+def plain_code(rule: str, stage: OutputStage, accumulator: int, channel: int) -> int | None:
+    """One accumulator through a stage, in plain Python; None where the single rounding leaves int32, as it must not.
+
+    Integer rules move by the zero point in int32, which wraps: LiteRT and TFLM were seen to.
+    """
     if rule == "double_half_up_by_8":
         rule = "double_half_up" if channel < stage.multiplier.size // 8 * 8 else "double_rounding"
-    real = float(stage.scale[channel])
-    numbers = (real,) if rule in ("float32", "float64") else (int(stage.multiplier[channel]), int(stage.shift[channel]))
-    value = getattr(naive, rule)(accumulator, *numbers) + stage.zero_point
+    if rule in ("float32", "float64"):
+        value = getattr(naive, rule)(accumulator, float(stage.scale[channel])) + stage.zero_point
+    else:
+        rounded = getattr(naive, rule)(accumulator, int(stage.multiplier[channel]), int(stage.shift[channel]))
+        if wrap(rounded) != rounded:
+            return None
+        value = wrap(rounded + stage.zero_point)
     return min(max(value, stage.minimum), stage.maximum)
 
 
 @BOTH
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("dtype", "low", "high", "zero_point"), [("int8", -128, 127, 127), ("int8", -128, 127, -128),
-                                                                  ("uint8", 0, 255, 255), ("uint8", 30, 37, 33)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "zero_point"),
+    [("int8", -128, 127, 127), ("int8", -128, 127, -128), ("uint8", 0, 255, 255), ("uint8", 30, 37, 33)],
+)
 def test_layer_output_stage_at_the_edges(kind, rule, dtype, low, high, zero_point):
     stage, bias = edge_stage(rule, low, high, zero_point)
     shape = (bias.size, 1, 1, 1) if kind is ConvLayer else (1, 1, bias.size)
@@ -236,7 +262,7 @@ def test_layer_output_stage_at_the_edges(kind, rule, dtype, low, high, zero_poin
     nothing = np.zeros(shape, np.int16)
     kind(Window(1, 1, 1, 1, 1, 1, 0, 0), nothing, bias, stage, 0, dtype == "int8", 1, 2).fix(source, out)()
     expected = [plain_code(rule, stage, int(a), c) for c, a in enumerate(bias)]
-    wrong = np.flatnonzero(out[0, 0, 1] != expected)[:5]
+    wrong = [c for c, code in enumerate(expected) if code not in (None, out[0, 0, 1, c])][:5]
     seen = [(bias[c], stage.multiplier[c], stage.shift[c], out[0, 0, 1, c], expected[c]) for c in wrong]
     assert not seen, f"accumulator, multiplier, shift, got, expected: {seen}"
     assert_array_equal(out[0, 0, 0], out[0, 0, 1])
