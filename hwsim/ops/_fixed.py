@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.kernels.vector_layers import KINDS, vector_layers
+
 Array = NDArray[Any]
 Arrays = Sequence[Array]
 Fixed = Callable[[], None]
@@ -38,7 +40,7 @@ def fix(step: Callable[[Arrays, Arrays], None], inputs: Arrays, outputs: Arrays)
 
 
 class Held:
-    """Arrays whose addresses a kernel holds, kept alive with it."""
+    """Arrays whose addresses a vector kernel holds, kept alive with it."""
 
     def __init__(self) -> None:
         self.arrays: list[Array] = []
@@ -49,11 +51,41 @@ class Held:
         self.arrays.append(array)
         return int(array.ctypes.data)
 
-    def run(self, kernel: Callable[..., Any], fields: NDArray[np.int64]) -> Fixed:
-        """`kernel` on `fields`, with every placed array alive as long as the callable is."""
-        run = partial(kernel, fields)
-        run.held = self.arrays  # type: ignore[attr-defined]
-        return run
+
+class VectorLayers:
+    """Layers of the vector kernels, run in one call: no Python between them, and no lock.
+
+    kinds : names in `vector_layers.KINDS`; fields : the array that each one reads
+    """
+
+    def __init__(self, kinds: list[str], fields: list[NDArray[np.int64]], arrays: list[Array]) -> None:
+        self.kinds, self.fields, self.arrays = kinds, fields, arrays
+        self._numbers = np.array([KINDS[kind][0] for kind in kinds], np.int64)
+        self._addresses = np.array([field.ctypes.data for field in fields], np.int64)
+        self._sizes = np.array([field.size for field in fields], np.int64)
+
+    def __call__(self) -> None:
+        vector_layers(self._numbers, self._addresses, self._sizes)
+
+    def __add__(self, other: "VectorLayers") -> "VectorLayers":
+        return VectorLayers(self.kinds + other.kinds, self.fields + other.fields, self.arrays + other.arrays)
+
+
+def vector_layer(kind: str, values: Mapping[str, int], held: Held) -> VectorLayers:
+    """One layer: `values` of its fields by name, 0 where not given; `held` keeps what they point to."""
+    return VectorLayers([kind], [numbers(KINDS[kind][1], values)], held.arrays)
+
+
+def joined(steps: Sequence[Fixed]) -> list[Fixed]:
+    """`steps`, with neighbouring vector layers made one call."""
+    result: list[Fixed] = []
+    for step in steps:
+        last = result[-1] if result else None
+        if isinstance(step, VectorLayers) and isinstance(last, VectorLayers):
+            result[-1] = last + step
+        else:
+            result.append(step)
+    return result
 
 
 def in_turn(*parts: Fixed) -> Fixed:

@@ -3,16 +3,11 @@
 import numpy as np
 
 from hwsim.kernels.add import AddParams
+from hwsim.kernels.conv2d import Window
 from hwsim.kernels.requantize import OutputStage
-from hwsim.kernels.vector_elementwise import (
-    ADD_ALGORITHMS,
-    ADD_FIELDS,
-    REQUANTIZE_FIELDS,
-    vector_add,
-    vector_requantize,
-)
+from hwsim.kernels.vector_elementwise import ADD_ALGORITHMS
 from hwsim.kernels.vector_tile import LANES
-from hwsim.ops._fixed import Array, Arrays, Fixed, Held, numbers
+from hwsim.ops._fixed import Array, Arrays, Fixed, Held, vector_layer
 from hwsim.ops._vector_layer import stage_numbers
 
 
@@ -52,7 +47,7 @@ def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, out
         "minimum": p.minimum,
         "maximum": p.maximum,
     }
-    return held.run(vector_add, numbers(ADD_FIELDS, fields))
+    return vector_layer("add", fields, held)
 
 
 def vector_requantization(stage: OutputStage, zero_point: int, source: Array, out: Array) -> Fixed | None:
@@ -61,8 +56,11 @@ def vector_requantization(stage: OutputStage, zero_point: int, source: Array, ou
         return None
     held = Held()
     unsigned = source.dtype == np.uint8
-    parts = (np.repeat(part, LANES) for part in (stage.multiplier, stage.shift, stage.scale))
-    every = stage._replace(**dict(zip(("multiplier", "shift", "scale"), parts, strict=True)))
+    every = stage._replace(
+        multiplier=np.repeat(stage.multiplier, LANES),
+        shift=np.repeat(stage.shift, LANES),
+        scale=np.repeat(stage.scale, LANES),
+    )
     fields = {
         "source": held.place(source),
         "out": held.place(out),
@@ -71,4 +69,35 @@ def vector_requantization(stage: OutputStage, zero_point: int, source: Array, ou
         "zero_point": zero_point - (128 if unsigned else 0),
         "stage": held.place(stage_numbers(every, LANES, held, 1 << 31)),
     }
-    return held.run(vector_requantize, numbers(REQUANTIZE_FIELDS, fields))
+    return vector_layer("requantize", fields, held)
+
+
+def average_pool(frame: Window, low: int, high: int, source: Array, out: Array) -> Fixed:
+    """Average pooling of (batch, height, width, channels) bytes."""
+    held = Held()
+    batch, height, width, channels = source.shape
+    fields = {
+        "source": held.place(source),
+        "out": held.place(out),
+        "sums": held.place(np.empty(channels, np.int32)),
+        "batch": batch,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "out_height": out.shape[1],
+        "out_width": out.shape[2],
+        "minimum": low,
+        "maximum": high,
+        "signed": int(source.dtype == np.int8),
+    }
+    moving = {name: value for name, value in frame._asdict().items() if not name.startswith("dilation")}
+    return vector_layer("average_pool_2d", fields | moving, held)
+
+
+def copy(source: Array, out: Array) -> Fixed | None:
+    """All bytes of a tensor; None where the vector kernels may not run."""
+    if LANES == 0 or not source.flags.c_contiguous:
+        return None
+    held = Held()
+    fields = {"source": held.place(source), "out": held.place(out), "size_bytes": source.nbytes}
+    return vector_layer("copy", fields, held)

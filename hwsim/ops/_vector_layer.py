@@ -14,7 +14,7 @@ from hwsim.kernels.conv2d import Window
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
 from hwsim.kernels.vector_output import PLAIN, STAGE_FIELDS
 from hwsim.kernels.vector_tile import LANES, QUADS
-from hwsim.ops._fixed import Array, Held, numbers, scratch
+from hwsim.ops._fixed import Array, Held, numbers, scratch, vector_layer
 
 EFFICIENCY = {1: 0.5, 2: 0.8, 3: 0.95, 4: 1.0}
 """What share of its peak a tile of so many vectors reaches, measured; only the order matters."""
@@ -127,7 +127,7 @@ class ConvLayer(Layer):
             "bias": held.place(padded_to(self._bias, self._padded_channels)),
             "sums": held.place(np.empty(self._tile_rows * self._vectors * LANES, np.int32)),
         }
-        return held.run(vector_conv2d.vector_conv2d, numbers(vector_conv2d.FIELDS, fields))
+        return vector_layer("conv2d", fields, held)
 
     @cached_property
     def _quads(self) -> bool:
@@ -201,9 +201,7 @@ class DepthwiseLayer(Layer):
             "bias": held.place(padded_to(self._bias, padded)),
             "sums": held.place(np.empty(rows * self._vectors * LANES, np.int32)),
         }
-        return held.run(
-            vector_depthwise_conv2d.vector_depthwise_conv2d, numbers(vector_depthwise_conv2d.FIELDS, fields)
-        )
+        return vector_layer("depthwise_conv2d", fields, held)
 
     @cached_property
     def _packed(self) -> NDArray[np.int16]:

@@ -9,6 +9,8 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.graph.graph import DTYPES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, everywhere
+from hwsim.ops._fixed import FixableStep
+from hwsim.ops._vector_elementwise import copy
 
 
 class Reshape(Op):
@@ -33,7 +35,7 @@ class Reshape(Op):
         def step(inputs: Arrays, outputs: Arrays) -> None:
             outputs[0][...] = inputs[0].reshape(outputs[0].shape)
 
-        return step
+        return FixableStep(step, lambda inputs, outputs: copy(inputs[0], outputs[0]))
 
 
 def _wanted(view: NodeView) -> Shape:

@@ -5,6 +5,8 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.graph.graph import DTYPES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, everywhere
+from hwsim.ops._fixed import FixableStep
+from hwsim.ops._vector_elementwise import copy
 
 
 class Squeeze(Op):
@@ -30,7 +32,7 @@ class Squeeze(Op):
         def step(inputs: Arrays, outputs: Arrays) -> None:
             outputs[0][...] = inputs[0].reshape(outputs[0].shape)
 
-        return step
+        return FixableStep(step, lambda inputs, outputs: copy(inputs[0], outputs[0]))
 
 
 OP = Squeeze()

@@ -32,6 +32,12 @@ class SampleBatch:
         """Match `x` (an array, a list in input order, or {name: array}) with the graph's inputs; InputError if it does
         not fit.
         """
+        if isinstance(x, np.ndarray) and len(graph.inputs) == 1:
+            tensor, index = graph.tensors[graph.inputs[0]], graph.inputs[0]
+            if x.dtype == tensor.dtype and x.ndim > 1 and x.shape[1:] == tensor.shape[1:]:
+                rows, batch = x.shape[0], tensor.shape[0]
+                if rows and batch and rows % batch == 0:
+                    return cls(graph, {index: x.reshape(rows // batch, *tensor.shape)}, rows // batch, {batch: rows})
         named = _by_input(graph, x)
         grouped = {index: _grouped(graph.tensors[index], value) for index, value in named.items()}
         counts = {index: value.shape[0] for index, (value, _) in grouped.items()}

@@ -1,9 +1,9 @@
 """A graph prepared for an engine: rules chosen, weights packed, tensors placed, every node one short call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import LifoQueue
+from typing import Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from hwsim.errors import CapacityError, InputError, UnsupportedError
 from hwsim.graph import Graph, NodeView
 from hwsim.ops import operator
 from hwsim.ops._base import Step
-from hwsim.ops._fixed import SLACK_BYTES, fix, scratch
+from hwsim.ops._fixed import SLACK_BYTES, fix, joined, scratch
 from hwsim.simulate.arena import plan
 from hwsim.simulate.inputs import Array, Inputs, SampleBatch
 
@@ -61,7 +61,7 @@ class Session:
             tensor = graph.tensors[index]
             part = memory[place.offset : place.offset + tensor.size_bytes * samples]
             self.values[index] = part.view(tensor.dtype).reshape(samples, *tensor.shape)
-        self.steps = [
+        steps = [
             fix(
                 bound.step,
                 [value_of(graph, i, self.values, samples) for i in bound.view.node.inputs],
@@ -69,6 +69,7 @@ class Session:
             )
             for bound in nodes
         ]
+        self.steps = joined(steps)
 
     def run(self, inputs: Mapping[int, Array], part: slice) -> None:
         """Compute the samples of `inputs` in `part`; results lie in `values`."""
@@ -94,7 +95,7 @@ class Program:
     threads: int
     nodes: tuple[BoundNode, ...]
     arena_bytes: int
-    _idle: dict[tuple[int, bool], "LifoQueue[Session]"] = field(default_factory=dict, repr=False)
+    _idle: dict[tuple[int, bool], list[Session]] = field(default_factory=dict, repr=False)
     _pool: list[ThreadPoolExecutor] = field(default_factory=list, repr=False)
 
     def __call__(self, x: Inputs) -> list[Array]:
@@ -121,28 +122,40 @@ class Program:
 
         Inputs and results have shape (samples, *declared shape).
         """
-        kept = self.computed() if keep_tensors else set(self.graph.outputs)
+        kept = self.computed() if keep_tensors else self.graph.outputs
         width = self._chunk(samples)
+        if width == samples:
+            results = self._run_chunk(inputs, slice(0, samples), kept, keep_tensors)
+            if progress is not None:
+                progress(samples)
+            return results
         stores = {i: np.empty((samples, *self.graph.tensors[i].shape), self.graph.tensors[i].dtype) for i in kept}
 
         def run_chunk(start: int) -> None:
-            start = min(start, samples - width)
-            part = slice(start, start + width)
-            queue = self._idle.setdefault((width, keep_tensors), LifoQueue())
-            session = self._session(queue, width, keep_tensors)
-            session.run(inputs, part)
-            for index, store in stores.items():
-                store[part] = value_of(self.graph, index, session.values, width)
-            queue.put(session)
+            part = slice(min(start, samples - width), min(start + width, samples))
+            for index, value in self._run_chunk(inputs, part, kept, keep_tensors).items():
+                stores[index][part] = value
 
         starts = range(0, samples, width)
-        done = (
-            self._threads().map(run_chunk, starts) if self.threads > 1 and len(starts) > 1 else map(run_chunk, starts)
-        )
-        for start, _ in zip(starts, done, strict=True):
+        for start, _ in zip(starts, self._threads().map(run_chunk, starts), strict=True):
             if progress is not None:
                 progress(min(width, samples - start))
         return stores
+
+    def _run_chunk(
+        self, inputs: Mapping[int, Array], part: slice, kept: Collection[int], keep: bool
+    ) -> dict[int, Array]:
+        """Copies of the tensors in `kept` for the samples in `part`."""
+        samples = part.stop - part.start
+        idle = self._idle.setdefault((samples, keep), [])
+        try:
+            session = idle.pop()
+        except IndexError:
+            session = Session(self.graph, self.nodes, samples, keep)
+        session.run(inputs, part)
+        results = {index: value_of(self.graph, index, session.values, samples).copy() for index in kept}
+        idle.append(session)
+        return results
 
     def computed(self) -> set[int]:
         """Inputs, outputs and everything between, by tensor index."""
@@ -153,13 +166,24 @@ class Program:
         most = max(1, min(CHUNK_SAMPLES, CHUNK_BYTES // max(self.arena_bytes, 1), -(-samples // self.threads)))
         return -(-samples // -(-samples // most))
 
-    def _session(self, queue: "LifoQueue[Session]", samples: int, keep: bool) -> Session:
-        return Session(self.graph, self.nodes, samples, keep) if queue.empty() else queue.get()
-
-    def _threads(self) -> ThreadPoolExecutor:
+    def _threads(self) -> "_Executor":
+        if self.threads == 1:
+            return _Inline()
         if not self._pool:
             self._pool.append(ThreadPoolExecutor(self.threads))
         return self._pool[0]
+
+
+class _Executor(Protocol):
+    """What runs chunks: a thread pool, or nobody but this thread."""
+
+    def map(self, function: Callable[[int], None], starts: Iterable[int], /) -> Iterator[None]:
+        """Call `function` on each of `starts`, results in order."""
+
+
+class _Inline:
+    def map(self, function: Callable[[int], None], starts: Iterable[int], /) -> Iterator[None]:
+        return map(function, starts)
 
 
 def value_of(graph: Graph, index: int, values: Mapping[int, Array], samples: int) -> Array:
