@@ -15,6 +15,8 @@ Every message names the thing, the value, what was expected, and what to do.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_NAMES = 8
+
 
 class HwsimError(Exception):
     """Base of every error that hwsim raises on purpose."""
@@ -49,8 +51,9 @@ class ReferenceEngineError(HwsimError):
 
 
 def unknown(kind: str, value: str, known: Iterable[str]) -> str:
-    """One line saying that `value` is no known `kind`, with the nearest known one."""
+    """One line saying that `value` is no known `kind`, with the nearest known one, else with the first few."""
     names = sorted(known)
     near = get_close_matches(value, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names[:MOST_NAMES])}{more}"
     return f"unknown {kind} {value!r}; {hint}"

@@ -1,9 +1,9 @@
 """Quantize the network that train_demo.py trained, and write what hwsim/demo ships.
 
-    python scripts/build_demo.py --network FOLDER [--data FOLDER]
+    python scripts/build_demo.py --network FOLDER
 
 Writes network.tflite (int8, per channel), images.npz (the first 500 test images of Fashion-MNIST with labels) and
-golden.npz (every engine's outputs and a SHA-256 of every tensor, from the real engines). Needs `pip install hwsim[verify]`.
+golden.npz (every engine's outputs and a SHA-256 of every tensor, from the real engines). It needs hwsim[verify].
 """
 
 import argparse

@@ -17,7 +17,7 @@ from hwsim.kernels.vector_staging import (
 )
 from hwsim.kernels.vector_tile import LANES, QUADS, make_tile
 
-TILE_ROWS = {1: 8, 2: 8, 3: 8, 4: 6} if LANES == 16 else {1: 8, 2: 6}
+TILE_ROWS = {1: 10, 2: 8, 3: 8, 4: 6} if LANES == 16 else {1: 8, 2: 6}
 """Pixels of a tile for each number of vectors of channels: what fits in this processor's registers."""
 
 FIELDS = (

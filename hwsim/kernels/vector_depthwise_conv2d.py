@@ -20,9 +20,9 @@ from hwsim.kernels.vector_staging import (
     STAGING_FIELDS,
     stage_bytes,
 )
-from hwsim.kernels.vector_tile import LANES, Loop, integer, load, splat, store
+from hwsim.kernels.vector_tile import LANES, Loop, integer, load, opaque, splat, store
 
-ROWS = 6
+ROWS = 8
 """Pixels of a tile."""
 
 FIELDS = (
@@ -38,13 +38,15 @@ FIELDS = (
 
 
 def make_tile(vectors: int, narrow: bool) -> Any:
-    """An intrinsic (image, pixels, taps, pair_count, weights, bias, flip, sums): `ROWS` pixels of `vectors` of channels.
+    """An intrinsic (image, pixels, taps, pair_count, weights, bias, flip, sums) for `ROWS` pixels of some channels.
+
+    vectors : how many vectors of channels
 
     image : address of the first channel; pixels : address of int64 byte offsets, `ROWS` of them
     taps : address of int64 byte offsets, two a pair; weights : address of int16 (pair, tap, channel)
     bias : address of int32; flip : byte exclusive-ored onto the image's (turns uint8 into int8)
     sums : address of int32 (rows, vectors * lanes), written
-    narrow : two products of int8 codes and weights of at most 127 fit int16 together, and are added there
+    narrow : codes are int8 and no weight is beyond 127, so that two products fit int16 together; `flip` is not used
     """
 
     @intrinsic
@@ -62,11 +64,12 @@ def _emit(builder: Any, args: Any, vectors: int, narrow: bool) -> None:
     image, pixels, taps, pair_count, weights, bias, flip, sums = args
     channels = vectors * LANES
     half, wide = vector(I16, channels), vector(I32, channels)
-    image, pixels, taps, weights, bias, sums = (
-        builder.inttoptr(a, I8.as_pointer()) for a in (image, pixels, taps, weights, bias, sums)
+    pixels, taps, weights, bias, sums = (
+        builder.inttoptr(a, I8.as_pointer()) for a in (pixels, taps, weights, bias, sums)
     )
     flip = splat(builder, builder.trunc(flip, I8), channels)
-    bases = [load(builder, pixels, integer(8 * row), I64) for row in range(ROWS)]
+    addresses = [builder.add(image, load(builder, pixels, integer(8 * row), I64)) for row in range(ROWS)]
+    bases = [builder.inttoptr(opaque(builder, address, "r"), I8.as_pointer()) for address in addresses]
     loop = Loop(builder, pair_count, [load(builder, bias, integer(0), wide)] * ROWS)
     offsets = [load(builder, taps, builder.mul(loop.index, integer(16), ), I64),
                load(builder, taps, builder.add(builder.mul(loop.index, integer(16)), integer(8)), I64)]  # fmt: skip
@@ -76,8 +79,8 @@ def _emit(builder: Any, args: Any, vectors: int, narrow: bool) -> None:
     for base, total in zip(bases, loop.values, strict=True):
         products = []
         for offset, factor in zip(offsets, factors, strict=True):
-            codes = load(builder, image, builder.add(base, offset), vector(I8, channels))
-            values = builder.sext(builder.xor(codes, flip), half)
+            codes = load(builder, base, offset, vector(I8, channels))
+            values = builder.sext(codes if narrow else builder.xor(codes, flip), half)
             if narrow:
                 products.append(builder.mul(values, factor))
             else:

@@ -18,8 +18,8 @@ from hwsim.kernels.vector_tile import LANES, integer, load, splat, store
 REQUANTIZE_FIELDS = ("source", "out", "size", "flip", "zero_point", "stage")
 ADD_FIELDS = (
     "first", "second", "out", "size", "samples", "stride", "algorithm", "flip", "first_zero", "second_zero",
-    "left_shift", "first_multiplier", "second_multiplier", "first_shift", "second_shift", "multiplier", "shift", "zero_point",
-    "minimum", "maximum",
+    "left_shift", "first_multiplier", "second_multiplier", "first_shift", "second_shift", "multiplier", "shift",
+    "zero_point", "minimum", "maximum",
 )  # fmt: skip
 ADD_ALGORITHMS = {"tflite": 0, "tflite_simd": 1, "tflite_simd_uint8": 2, "xnnpack": 3}
 

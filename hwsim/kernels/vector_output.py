@@ -152,8 +152,8 @@ class _DoubleUpBy8(_Double):
 class _Plain(_Rule):
     """`_Double` where every shift is to the right, at least by one, and sums are below 2^30.
 
-    Then the sum can be doubled, so that the high half of the product is the first rounding's result; half away from zero
-    is half up of a negative value less one; and the zero point joins the last rounding's constant.
+    Then the sum can be doubled, so that the high half of the product is the first rounding's result; half away from
+    zero is half up of a negative value less one; and the zero point joins the last rounding's constant.
     """
 
     away = True
@@ -263,7 +263,7 @@ RULES = {
 
 PLAIN = {("double_rounding", False): 16, ("double_rounding", True): 17, ("double_half_up", False): 18,
          ("double_half_up", True): 19}  # fmt: skip
-"""Numbers of the rules for sums below 2^30 and shifts to the right, by rounding and whether the clamp is all of int8."""
+"""Numbers of the rules for bounded sums and shifts to the right, by rounding and whether the clamp is all of int8."""
 
 _CASES = [(ROUNDINGS[name], kind) for name, kind in RULES.items()]
 _CASES += [(16, _Plain), (17, _PlainInt8), (18, _PlainUp), (19, _PlainUpInt8)]

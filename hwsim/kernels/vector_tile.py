@@ -17,6 +17,10 @@ LANES, QUADS = host()
 """Int32 lanes of a vector, 0 without vector kernels; and whether bytes can be multiplied without widening."""
 
 
+REGISTER = "v" if LANES == 16 else "x"
+"""The constraint of a vector register in inline assembly."""
+
+
 def integer(value: int, kind: Any = I64) -> Any:
     """An LLVM integer constant."""
     return ir.Constant(kind, value)
@@ -27,6 +31,16 @@ def splat(builder: Any, value: Any, lanes: int) -> Any:
     kind = vector(value.type, lanes)
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, integer(0, I32))
     return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), ir.Constant(vector(I32, lanes), [0] * lanes))
+
+
+def opaque(builder: Any, value: Any, register: str) -> Any:
+    """`value`, of which the optimizer knows nothing more: it stays in a register where it is made.
+
+    Otherwise LLVM takes the rows' addresses apart again and keeps the parts in memory, and broadcasts after the
+    exclusive or instead of while loading. register : the constraint of the register, as in inline assembly
+    """
+    kind = ir.FunctionType(value.type, [value.type])
+    return builder.asm(kind, "", f"={register},0", [value], True)
 
 
 def load(builder: Any, base: Any, offset: Any, kind: Any) -> Any:
@@ -95,23 +109,24 @@ def make_tile(rows: int, vectors: int, quads: bool) -> Any:
 def _emit_tile(builder: Any, args: Any, rows: int, vectors: int, quads: bool) -> None:
     image, pixels, taps, tap_count, steps, weights, bias, flip, sums = args
     pointer = I8.as_pointer()
-    image, pixels, taps, weights, bias, sums = (
-        builder.inttoptr(a, pointer) for a in (image, pixels, taps, weights, bias, sums)
-    )
-    flip = builder.trunc(flip, I32)
+    pixels, taps, weights, bias, sums = (builder.inttoptr(a, pointer) for a in (pixels, taps, weights, bias, sums))
+    flip = splat(builder, builder.trunc(flip, I32), LANES)
     wide, packed = vector(I32, LANES), vector(I8, 4 * LANES) if quads else vector(I16, 2 * LANES)
-    bases = [load(builder, pixels, integer(8 * row), I64) for row in range(rows)]
     start = [load(builder, bias, integer(4 * LANES * v), wide) for v in range(vectors)]
     outer = Loop(builder, tap_count, [*start * rows, integer(0)])
-    tap = load(builder, taps, builder.mul(outer.index, integer(8)), I64)
+    start_of_tap = builder.add(image, load(builder, taps, builder.mul(outer.index, integer(8)), I64))
+    bases = []
+    for row in range(rows):
+        place = builder.add(start_of_tap, load(builder, pixels, integer(8 * row), I64))
+        bases.append(builder.inttoptr(opaque(builder, place, "r"), I8.as_pointer()))
     inner = Loop(builder, steps, outer.values)
     *totals, place = inner.values
     column = [load(builder, weights, builder.add(place, integer(4 * LANES * v)), packed) for v in range(vectors)]
-    within = builder.add(tap, builder.mul(inner.index, integer(4)))
+    within = builder.mul(inner.index, integer(4))
     results = []
     for row in range(rows):
-        group = builder.xor(load(builder, image, builder.add(bases[row], within), I32), flip)
-        left = builder.bitcast(splat(builder, group, LANES), packed)
+        group = opaque(builder, splat(builder, load(builder, bases[row], within, I32), LANES), REGISTER)
+        left = builder.bitcast(builder.xor(group, flip), packed)
         for v in range(vectors):
             total = totals[row * vectors + v]
             results.append(multiply_add(builder, total, left, column[v], LANES, quads))

@@ -14,8 +14,8 @@ from hwsim.ops._vector_layer import stage_numbers
 def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, outputs: Arrays) -> Fixed:
     """The first `size` elements of every sample; inputs and output are bytes of one shape.
 
-    TFLite divides both scales by twice the larger one, so one of the inputs has multiplier 2^30 and shift 0, which is half
-    of the left shift and needs no rounding: it becomes the second.
+    TFLite divides both scales by twice the larger one, so one of the inputs has multiplier 2^30 and shift 0, which is
+    half of the left shift and needs no rounding: it becomes the second.
     """
     held, out = Held(), outputs[0]
     unsigned = inputs[0].dtype == np.uint8

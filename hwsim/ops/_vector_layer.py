@@ -197,7 +197,7 @@ class DepthwiseLayer(Layer):
             "block_bytes": self._packed[0].nbytes,
             "blocks": self._packed.shape[0],
             "vectors": self._vectors,
-            "narrow": int(np.abs(self.weights).max(initial=0) <= 127),
+            "narrow": int(self.signed and np.abs(self.weights).max(initial=0) <= 127),
             "bias": held.place(padded_to(self._bias, padded)),
             "sums": held.place(np.empty(rows * self._vectors * LANES, np.int32)),
         }

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from math import prod
+from math import isfinite, isnan, prod
 from typing import Any
 
 from rich.console import Console
@@ -13,15 +13,15 @@ from hwsim.errors import HwsimError
 from hwsim.graph import Graph, NodeView
 from hwsim.graph.graph import shorten
 from hwsim.ops import operator
-from hwsim.simulate import Run
+from hwsim.simulate import Run, compile
 from hwsim.verify.check import Check
 
 Facts = dict[str, Any]
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(facts, indent=2))  # noqa: T201
+    """One strict JSON document on standard output; what JSON has no number for is 'NaN', 'Infinity' or '-Infinity'."""
+    print(json.dumps(_strict(facts), indent=2, allow_nan=False))  # noqa: T201
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[str] = ()) -> Table:
@@ -53,27 +53,24 @@ def graph_facts(graph: Graph) -> Facts:
 
 
 def unsupported(graph: Graph, engine: Engine) -> list[str]:
-    """Why `engine` cannot run each node that it cannot run."""
-    reasons = []
-    for node in graph.nodes:
-        view = NodeView(graph, node)
-        try:
-            op = operator(view)
-            op.rule(engine, view)
-            op.check(view)
-        except HwsimError as error:
-            reasons.append(str(error))
-    return reasons
+    """Why `engine` cannot run each node that it cannot run; where no node is to blame, why not the graph."""
+    try:
+        compile(graph, engine)
+    except HwsimError as error:
+        reasons = [_refusal(NodeView(graph, node), engine) for node in graph.nodes]
+        return [reason for reason in reasons if reason] or [str(error)]
+    return []
 
 
 def print_graph(console: Console, facts: Facts) -> None:
     """`hwsim info` for people."""
     for kind in ("inputs", "outputs"):
         for tensor in facts[kind]:
-            console.print(f"{kind[:-1]} {tensor['name']}: {tensor['dtype']} {tensor['shape']}, {tensor['format']}")
-    console.print(
+            _say(console, f"{kind[:-1]} {tensor['name']}: {tensor['dtype']} {tensor['shape']}, {tensor['format']}")
+    _say(
+        console,
         f"{len(facts['nodes'])} nodes, {facts['macs']:,} MACs, "
-        f"{facts['constants']:,} constants in {facts['constant_bytes']:,} bytes"
+        f"{facts['constants']:,} constants in {facts['constant_bytes']:,} bytes",
     )
     rows = [
         (i, n["op"], "x".join(map(str, n["shape"])), n["dtype"], f"{n['macs']:,}", shorten(n["name"]))
@@ -81,9 +78,8 @@ def print_graph(console: Console, facts: Facts) -> None:
     ]
     console.print(table("nodes", ["#", "op", "output", "dtype", "MACs", "name"], rows, ["#", "MACs"]))
     for name, reasons in facts["engines"].items():
-        console.print(
-            f"{name}: runs it" if not reasons else f"{name}: cannot run {len(reasons)} nodes, first {reasons[0]}"
-        )
+        refusal = f"cannot run {len(reasons)} nodes, first {reasons[0]}" if reasons else "runs it"
+        _say(console, f"{name}: {refusal}")
 
 
 def print_engines(console: Console) -> None:
@@ -105,10 +101,9 @@ def run_facts(graph: Graph, run: Run) -> Facts:
 def print_run(console: Console, facts: Facts) -> None:
     """`hwsim run` for people."""
     for output in facts["outputs"]:
-        console.print(f"output {output['name']}: {output['dtype']} {output['shape']}, {output['format']}")
-        console.print(
-            f"  first sample: {', '.join(map(str, output['first']))}{' ...' if len(output['first']) == 12 else ''}"
-        )
+        first, more = ", ".join(map(str, output["first"])), " ..." if len(output["first"]) == 12 else ""
+        _say(console, f"output {output['name']}: {output['dtype']} {output['shape']}, {output['format']}")
+        _say(console, f"  first sample: {first}{more}")
 
 
 def check_facts(check: Check) -> Facts:
@@ -134,21 +129,39 @@ def check_facts(check: Check) -> Facts:
 def print_check(console: Console, check: Check) -> None:
     """`hwsim verify` for people: the verdict, the tensors that differ, the reason."""
     elements = sum(t.elements for t in check.tensors)
-    console.print(
+    _say(
+        console,
         f"{check.engine} simulated against {check.against}: "
-        f"{check.compared} of {len(check.tensors)} tensors compared, {elements:,} elements, {check.samples} samples"
+        f"{check.compared} of {len(check.tensors)} tensors compared, {elements:,} elements, {check.samples} samples",
     )
     if check.exact:
-        console.print("exact: every element is equal", style="green")
+        _say(console, "exact: every element is equal", style="green")
         return
     wrong = [t for t in check.tensors if t.differing]
     if not wrong:
-        console.print(check.explanation, style="yellow", highlight=False)
+        _say(console, check.explanation, style="yellow", highlight=False)
         return
     rows = [(shorten(t.tensor), t.op, t.elements, t.differing, f"{t.largest:g}", t.alone) for t in wrong]
     columns = ["tensor", "op", "elements", "differ", "largest", "by itself"]
     console.print(table(f"{len(wrong)} tensors differ", columns, rows, columns[2:]))
-    console.print(check.explanation, style="yellow", highlight=False, markup=False)
+    _say(console, check.explanation, style="yellow", highlight=False)
+
+
+def _say(console: Console, text: str, *, style: str | None = None, highlight: bool | None = None) -> None:
+    """A line of prose, which only a terminal breaks: a program that reads it gets it whole."""
+    console.print(text, style=style, highlight=highlight, markup=False, soft_wrap=True)
+
+
+def _refusal(view: NodeView, engine: Engine) -> str | None:
+    """Why `engine` cannot run this node, None where it can."""
+    try:
+        op = operator(view)
+        rule = op.rule(engine, view)
+        op.check(view)
+        op.bind(view, rule)
+    except HwsimError as error:
+        return str(error)
+    return None
 
 
 def _tensor_facts(graph: Graph, index: int) -> Facts:
@@ -164,6 +177,17 @@ def _node_facts(view: NodeView) -> Facts:
     outputs = view.outputs
     shape, dtype = (list(outputs[0].shape), outputs[0].dtype) if outputs else ([], "")
     return {"op": view.node.op, "name": view.node.name, "shape": shape, "dtype": dtype, "macs": macs}
+
+
+def _strict(value: Any) -> Any:
+    """The same facts with words for floats that JSON cannot write."""
+    if isinstance(value, Mapping):
+        return {key: _strict(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(entry) for entry in value]
+    if isinstance(value, float) and not isfinite(value):
+        return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def _plain(value: Any) -> Any:

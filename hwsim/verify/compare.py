@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile, val
 from hwsim.verify.check import Check, Difference, TensorCheck
 from hwsim.verify.explain import Explanation, explain_node, run_node, trace, unequal
 from hwsim.verify.golden import Source, by_tensor, open_recording, recorded_inputs, recorded_source
+
+if TYPE_CHECKING:
+    from hwsim.verify.reference import ReferenceSession
 
 Array = NDArray[Any]
 
@@ -44,20 +47,21 @@ def verify(
     if against is None or (isinstance(against, str) and against in engines()):
         real = engine_called(against) if against is not None else profile
         batch = SampleBatch.of(graph, _needed(graph, x))
-        source, version = _engine_source(graph, real)
+        session, version = _engine_session(graph, real)
+        source, missing = session.tensors, session.missing
     else:
         recorded, version = open_recording(against)
         named = by_tensor(graph, recorded)
         batch = SampleBatch.of(graph, x if x is not None else recorded_inputs(graph, named))
-        source = recorded_source(graph, named, batch)
-    return _Comparison(program, batch).run(source, f"{version}", progress)
+        source, missing = recorded_source(graph, named, batch), {}
+    return _Comparison(program, batch, missing).run(source, version, progress)
 
 
 class _Comparison:
-    """Chunks of samples through both sides, counted per tensor."""
+    """Chunks of samples through both sides, counted per tensor; `missing` tells why the reference has none."""
 
-    def __init__(self, program: Program, batch: SampleBatch) -> None:
-        self.program, self.batch = program, batch
+    def __init__(self, program: Program, batch: SampleBatch, missing: Mapping[int, str]) -> None:
+        self.program, self.batch, self.missing = program, batch, missing
         self.counts: dict[int, list[float]] = {}
         self.first: tuple[int, Difference] | None = None
         self.reasons: dict[str, Explanation] = {}
@@ -111,7 +115,8 @@ class _Comparison:
                         TensorCheck(tensor.name, op, tensor.dtype, int(elements), int(differing), largest, int(alone))
                     )
                 else:
-                    records.append(TensorCheck(tensor.name, op, tensor.dtype, missing="not given by the reference"))
+                    why = self.missing.get(index, "not given by the reference")
+                    records.append(TensorCheck(tensor.name, op, tensor.dtype, missing=why))
         return tuple(records)
 
 
@@ -141,8 +146,8 @@ def _needed(graph: Graph, x: Inputs | None) -> Inputs:
     return x
 
 
-def _engine_source(graph: Graph, real: Engine) -> tuple[Source, str]:
+def _engine_session(graph: Graph, real: Engine) -> tuple["ReferenceSession", str]:
     from hwsim.verify.reference import ReferenceSession
 
     session = ReferenceSession(graph, real)
-    return session.tensors, f"{real.name} ({session.version})"
+    return session, f"{real.name} ({session.version})"

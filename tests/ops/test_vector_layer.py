@@ -219,11 +219,15 @@ def test_layer_equals_plain_python(kind, rule):
         assert_array_equal(vectored(case), plain(case), err_msg=about(case))
 
 
-def edge_stage(rule: str, low: int, high: int, zero_point: int) -> tuple[OutputStage, Any]:
-    """Every shift and some multipliers for accumulators at the edges; one channel each."""
-    accumulators = [s * v for s in (1, -1) for v in (0, 1, 2, 3, 5, 100, 2**24 + 1, 2**30, 2**31 - 129, 2**31 - 1)]
-    multipliers, shifts = [0, 2**30, 2**30 + 1, 3 * 2**29, 2**31 - 1], list(range(-31, 31))
-    every = np.meshgrid([*accumulators, -(2**31)], multipliers, shifts, indexing="ij")
+def edge_stage(rule: str, low: int, high: int, zero_point: int, bounded: bool) -> tuple[OutputStage, Any]:
+    """Every shift and some multipliers for accumulators at the edges, one channel each, and these as biases.
+
+    bounded : only below 2^30 and with shifts to the right, where quicker forms of the same rules do
+    """
+    accumulators = [s * v for s in (1, -1) for v in (0, 1, 2, 3, 5, 100, 101, 2**24 + 1, 2**29, 2**30 - 1)]
+    ends = [] if bounded else [2**30, -(2**30), 2**31 - 129, 2**31 - 1, -(2**31) + 129, -(2**31)]
+    multipliers, shifts = [0, 2**30, 2**30 + 1, 3 * 2**29, 2**31 - 1], range(-31, 0 if bounded else 31)
+    every = np.meshgrid(accumulators + ends, multipliers, shifts, indexing="ij")
     bias, multiplier, shift = (np.ascontiguousarray(part).reshape(-1) for part in every)
     scale = multiplier * 2.0 ** (shift - 31)
     if rule == "float32":
@@ -254,8 +258,9 @@ def plain_code(rule: str, stage: OutputStage, accumulator: int, channel: int) ->
     ("dtype", "low", "high", "zero_point"),
     [("int8", -128, 127, 127), ("int8", -128, 127, -128), ("uint8", 0, 255, 255), ("uint8", 30, 37, 33)],
 )
-def test_layer_output_stage_at_the_edges(kind, rule, dtype, low, high, zero_point):
-    stage, bias = edge_stage(rule, low, high, zero_point)
+@pytest.mark.parametrize("bounded", [False, True])
+def test_layer_output_stage_at_the_edges(kind, rule, dtype, low, high, zero_point, bounded):
+    stage, bias = edge_stage(rule, low, high, zero_point, bounded)
     shape = (bias.size, 1, 1, 1) if kind is ConvLayer else (1, 1, bias.size)
     source, _ = within(GUARD, (1, 1, 2, shape[-1]), dtype)
     out, _ = within(GUARD, (1, 1, 2, bias.size), dtype)

@@ -1,0 +1,194 @@
+"""Where compiled kernels lie, and processes that share the place."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numba
+import pytest
+
+from hwsim import kernels
+from hwsim.kernels import vector_instructions
+from tests.conftest import CHECKOUT
+
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
+owned = pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs owners of files")
+
+CHILD = """
+import sys
+import numpy as np
+from hwsim.kernels import on_compilation
+from hwsim.kernels.requantize import requantize_tflite_double_rounding, rounding_shift_right
+
+said = []
+on_compilation(lambda: said.append("compiling"))
+sys.stdin.readline()
+print(requantize_tflite_double_rounding(np.int64(1000), np.int64(1 << 30), np.int64(-1)))
+print(rounding_shift_right(np.int32(-5), np.int32(1)))
+print(*said)
+"""
+CODES = ["250", "-3"]
+
+
+@pytest.fixture
+def places(monkeypatch, tmp_path) -> tuple[Path, Path]:
+    """The home of caches, and the folder for temporary files."""
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    return home, temporary
+
+
+def folder() -> Path:
+    """What a fresh process would choose."""
+    return kernels.cache_folder.__wrapped__()
+
+
+def shared(temporary: Path) -> Path:
+    """The folder of this user among the temporary ones."""
+    return temporary / f"hwsim-{os.getuid()}"
+
+
+def test_cache_lies_in_the_users_cache(places):
+    home, _ = places
+    assert folder().parent == home / "hwsim"
+    assert folder() == folder()
+    assert folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_cache_lies_under_home_where_no_other_place_is_set(places, monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert folder().parent == tmp_path / ".cache" / "hwsim"
+
+
+def test_cache_changes_with_any_kernels_source(places, monkeypatch, tmp_path):
+    copy = tmp_path / "kernels"
+    copy.mkdir()
+    for source in Path(kernels.__file__).parent.glob("*.py"):
+        (copy / source.name).write_bytes(source.read_bytes())
+    original = folder()
+    monkeypatch.setattr(kernels, "__file__", str(copy / "__init__.py"))
+    assert folder() == original
+    (copy / "integers.py").write_text((copy / "integers.py").read_text() + "\n")
+    changed = folder()
+    assert changed != original
+    (copy / "another.py").write_text("")
+    (copy / "notes.txt").write_text("no kernel")
+    assert folder() == changed
+
+
+def test_cache_changes_with_the_instructions(places, monkeypatch):
+    found = set()
+    for host in ((0, False), (8, False), (16, False), (16, True)):
+        monkeypatch.setattr(vector_instructions, "host", lambda host=host: host)
+        found.add(folder())
+    assert len(found) == 4
+
+
+@owned
+@pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
+def test_cache_refuses_a_folder_that_others_may_write(places, mode):
+    home, temporary = places
+    (home / "hwsim").mkdir()
+    (home / "hwsim").chmod(mode)
+    assert folder().parent == shared(temporary)
+
+
+@owned
+def test_cache_refuses_a_folder_within_that_others_may_write(places):
+    _, temporary = places
+    folder().chmod(0o777)
+    assert folder().parent == shared(temporary)
+
+
+@owned
+def test_cache_refuses_what_belongs_to_another_user(places, monkeypatch):
+    home, temporary = places
+    folder()
+    (temporary / "hwsim-4242").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 4242)
+    chosen = folder()
+    assert chosen.parent == temporary
+    assert chosen.name not in ("hwsim-4242", home.name)
+
+
+@owned
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o000, 0o077])
+def test_cache_is_the_same_under_every_umask(places, mask):
+    home, _ = places
+    before = os.umask(mask)
+    try:
+        assert folder().parent == home / "hwsim"
+    finally:
+        os.umask(before)
+
+
+@owned
+def test_cache_falls_back_where_home_is_read_only(places, monkeypatch):
+    home, temporary = places
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: home not in Path(path).parents and allowed(path, mode))
+    assert folder().parent == shared(temporary)
+    assert folder() == folder()
+
+
+@owned
+def test_cache_falls_back_where_home_is_a_file(places, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert folder().parent == shared(places[1])
+
+
+@owned
+def test_cache_is_new_and_private_where_no_place_will_do(places, monkeypatch):
+    home, temporary = places
+    for parent in (home / "hwsim", shared(temporary)):
+        parent.mkdir()
+        parent.chmod(0o777)
+    first, second = folder(), folder()
+    assert first != second
+    assert first.parent == second.parent == temporary
+    assert first.stat().st_mode & 0o777 == 0o700
+
+
+def start(cache: Path) -> subprocess.Popen[str]:
+    """A process that waits for a line, then runs two kernels."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(CHECKOUT)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", CHILD], cwd=CHECKOUT, env=environment, text=True, **pipes)
+
+
+def finish(child: subprocess.Popen[str]) -> list[str]:
+    """What it printed."""
+    out, err = child.communicate("\n", timeout=120)
+    assert child.returncode == 0, err[-2000:]
+    return out.splitlines()
+
+
+@compiled
+def test_processes_share_an_empty_cache(tmp_path):
+    """Two compile at once, and each says so once; what a third needs is there."""
+    first, second = start(tmp_path), start(tmp_path)
+    for child in (first, second):
+        child.stdin.write("\n")
+        child.stdin.flush()
+    together = [finish(child) for child in (first, second)]
+    assert [lines[:2] for lines in together] == [CODES, CODES]
+    assert {line for _, _, line in together} <= {"compiling", ""}
+    assert "compiling" in [line for _, _, line in together]
+    assert finish(start(tmp_path)) == [*CODES, ""]
+
+
+@compiled
+def test_cache_that_is_damaged_is_made_anew(tmp_path):
+    assert finish(start(tmp_path)) == [*CODES, "compiling"]
+    damaged = list(tmp_path.rglob("*.nbi"))
+    assert damaged
+    for index in damaged:
+        index.write_bytes(b"")
+    assert finish(start(tmp_path)) == [*CODES, "compiling"]
