@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 
-.PHONY: demo test check clean agreement
+.PHONY: demo test check clean agreement benchmarks
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -18,6 +18,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+benchmarks: $(VENV)/.dev
+	$(BIN)/python scripts/benchmarks.py $(MODELS)
 
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)

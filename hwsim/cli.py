@@ -1,38 +1,46 @@
 """The command line. Exit status: 0 done (and exact), 1 a difference, 2 bad usage or bad input."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 import hwsim
 from hwsim.errors import HwsimError, InputError
+from hwsim.reports.terminal import announce_compilation, err, out, progress_bar, say_compiling
 
 if TYPE_CHECKING:
     from hwsim.graph import Graph
+    from hwsim.verify import Check
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Run quantized neural networks in the exact integers of a named engine, and prove it.",
-)
-out = Console(markup=False, emoji=False)
-err = Console(stderr=True, markup=False, emoji=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Model = Annotated[Path, typer.Argument(help="a .tflite or .hwsim file", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
 InputFile = Annotated[
-    Path | None, typer.Option("--input", help=".npy, or .npz with arrays under input names; default: random codes")
+    Path | None,
+    typer.Option("--input", help=".npy, or .npz with arrays under input names or input_0, ...; default: random codes"),
 ]
 Samples = Annotated[int, typer.Option(min=1, help="how many random samples, where no --input is given")]
 Seed = Annotated[int, typer.Option(min=0, help="of the random samples")]
 EngineName = Annotated[str | None, typer.Option("--engine", help="whose arithmetic; `hwsim engines` lists them")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        out.print(f"hwsim {hwsim.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True)
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print the version and end")
+    ] = False,
+) -> None:
+    """Run quantized neural networks in the exact integers of a named engine, and prove it."""
 
 
 @app.command()
@@ -40,7 +48,7 @@ def demo(json: Json = False) -> None:
     """Run the network that hwsim brings, and prove that it is exact."""
     from hwsim.demo import run_demo
 
-    _announce_compilation()
+    announce_compilation()
     raise typer.Exit(run_demo(out, err, as_json=json))
 
 
@@ -73,10 +81,10 @@ def run(
 
     if engine is None:
         raise InputError("--engine is missing; `hwsim engines` lists them, for instance --engine litert-reference")
-    _announce_compilation()
+    announce_compilation()
     graph = hwsim.load(model)
     x = _inputs(graph, input, samples, seed)
-    with _progress("running", _rows(x)) as advance:
+    with progress_bar("running", _rows(x)) as advance:
         result = hwsim.simulate(graph, x, engine, keep_tensors=keep_tensors, threads=threads, progress=advance)
     if output is not None:
         named = {graph.tensors[i].name: value for i, value in zip(graph.outputs, result.outputs, strict=True)}
@@ -90,12 +98,15 @@ def run(
 
 @app.command()
 def verify(
-    model: Model,
+    model: Annotated[
+        Path | None, typer.Argument(help="a .tflite or .hwsim file; with --golden LAYER.npz none", show_default=False)
+    ] = None,
     against: Annotated[
         str | None, typer.Option(help="the real engine to run; default: the one that --engine simulates")
     ] = None,
     golden: Annotated[
-        Path | None, typer.Option(help="recorded tensors, .npz under tensor names, instead of a real engine")
+        Path | None,
+        typer.Option(help=".npz with recorded tensors under their names, or without MODEL one layer (docs/verify.md)"),
     ] = None,
     engine: EngineName = None,
     input: InputFile = None,
@@ -108,16 +119,19 @@ def verify(
 
     if golden is not None and against is not None:
         raise InputError("--golden and --against exclude each other; give one of them")
-    if golden is None and against is None and engine is None:
+    announce_compilation()
+    if model is None:
+        check = _verify_layer(golden, engine, input)
+    elif golden is None and against is None and engine is None:
         raise InputError(
             "--against is missing; name a real engine (`hwsim engines` lists them) or give --golden FILE.npz"
         )
-    _announce_compilation()
-    graph = hwsim.load(model)
-    simulated = engine or against or "litert-reference"
-    x = None if golden is not None and input is None else _inputs(graph, input, samples, seed, extremes=True)
-    with _progress("verifying", _rows(x or [])) as advance:
-        check = hwsim.verify(graph, x, engine=simulated, against=golden or against, progress=advance)
+    else:
+        graph = hwsim.load(model)
+        simulated = engine or against or "litert-reference"
+        x = None if golden is not None and input is None else _inputs(graph, input, samples, seed, extremes=True)
+        with progress_bar("verifying", _rows(x or [])) as advance:
+            check = hwsim.verify(graph, x, engine=simulated, against=golden or against, progress=advance)
     if json:
         print_json(check_facts(check))
     else:
@@ -160,7 +174,7 @@ def bench(
     from hwsim.verify.bench import measure
 
     graph, batches, counts = hwsim.load(model), batch or [1, 64], threads or [1, 2]
-    with _progress("timing", len(set(batches)) * len(set(counts))) as advance:
+    with progress_bar("timing", len(set(batches)) * len(set(counts))) as advance:
         benchmark = measure(
             graph,
             engine,
@@ -168,7 +182,7 @@ def bench(
             threads=counts,
             seconds=seconds,
             progress=advance,
-            on_compilation=_say_compiling,
+            on_compilation=say_compiling,
         )
     if json:
         print_json(bench_facts(benchmark))
@@ -192,20 +206,23 @@ def main() -> None:
         sys.exit(130)
 
 
+def _verify_layer(golden: Path | None, engine: str | None, input: Path | None) -> "Check":
+    from hwsim.verify import verify_layer
+
+    if golden is None:
+        raise InputError("MODEL is missing; name a .tflite or .hwsim file, or give --golden LAYER.npz with one layer")
+    if input is not None:
+        raise InputError("--input needs a MODEL; a layer's input is in the --golden file itself")
+    return verify_layer(golden, engine=engine or "litert-reference")
+
+
 def _inputs(graph: "Graph", file: Path | None, samples: int, seed: int, extremes: bool = False) -> list[Any]:
     from hwsim.graph.probes import probe_inputs, random_inputs
-    from hwsim.importers.arrays import read_arrays
+    from hwsim.verify.golden import read_inputs
 
-    if file is None:
-        return probe_inputs(graph, samples, seed) if extremes else random_inputs(graph, samples, seed)
-    arrays = read_arrays(file)
-    names = [graph.tensors[i].name for i in graph.inputs]
-    if len(names) == 1 and len(arrays) == 1:
-        return list(arrays.values())
-    for name in names:
-        if name not in arrays:
-            raise InputError(f"{file}: has no array {name!r}; it has {', '.join(arrays)}")
-    return [arrays[name] for name in names]
+    if file is not None:
+        return read_inputs(graph, file)
+    return probe_inputs(graph, samples, seed) if extremes else random_inputs(graph, samples, seed)
 
 
 def _rows(x: list[Any]) -> int:
@@ -230,20 +247,3 @@ def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink()
-
-
-def _announce_compilation() -> None:
-    from hwsim.kernels import on_compilation
-
-    on_compilation(_say_compiling)
-
-
-def _say_compiling() -> None:
-    err.print("compiling kernels for this machine; the next run finds them on disk", style="dim")
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    with Progress(console=err, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(task, count)

@@ -9,6 +9,8 @@ import numpy as np
 
 from hwsim.graph import Graph, Tensor
 from tests import naive
+from tests.oracle_activations import HANDLERS_ACTIVATIONS
+from tests.oracle_moves import HANDLERS_MOVES
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[float, int]
@@ -164,3 +166,5 @@ HANDLERS = {
         quantize, dequantize, resize_bilinear, concatenation, arg_max, pad,
     )
 } | {"squeeze": reshape}  # fmt: skip
+HANDLERS |= HANDLERS_MOVES
+HANDLERS |= HANDLERS_ACTIVATIONS

@@ -7,6 +7,8 @@ import numpy as np
 
 from hwsim.graph import Graph, Node, Tensor
 from tests.build import codes, constant, single, tensor
+from tests.random_activations import MAKERS_ACTIVATIONS
+from tests.random_moves import MAKERS_MOVES
 
 Generator = np.random.Generator
 
@@ -107,7 +109,11 @@ def fully_connected(g: Generator, dtype: str) -> Graph:
 
 def add(g: Generator, dtype: str) -> Graph:
     shape = tuple(int(v) for v in g.integers(1, 7, 4))
-    tensors = [tensor(n, (1, *shape[1:]), dtype, scale(g, 0.02, 0.1), zero_point(g, dtype)) for n in ("a", "b", "y")]
+    shape = (1, *shape[1:])
+    tensors = [tensor(n, shape, dtype, scale(g, 0.02, 0.1), zero_point(g, dtype)) for n in ("a", "b", "y")]
+    if pick(g, True, False, False):
+        form = scale(g, 0.02, 0.1), zero_point(g, dtype)
+        tensors[1] = tensor("b", shape, dtype, *form, data=codes(g, shape, dtype))
     return single("add", tensors[:2], tensors[2], activation=_activation(g), pot_scale_int16=False)
 
 
@@ -221,6 +227,8 @@ MAKERS: dict[str, Callable[[Generator, str], Graph]] = {
         quantize, dequantize, resize_bilinear, concatenation, arg_max, pad,
     )
 }  # fmt: skip
+MAKERS |= MAKERS_MOVES
+MAKERS |= MAKERS_ACTIVATIONS
 
 
 def many(op: str, dtype: str, count: int, seed: int = 0) -> Graph:

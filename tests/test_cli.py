@@ -13,12 +13,14 @@ from numpy.testing import assert_array_equal
 
 import hwsim
 from hwsim import cli
-from hwsim.graph import Graph
+from hwsim.graph import Graph, Tensor
 from hwsim.graph.probes import random_inputs
 from hwsim.importers.tflite_writer import to_tflite
+from hwsim.verify import layer_graph
 from tests.build import GENERATOR_SEED, codes, single, tensor
 from tests.random_graphs import conv2d
 from tests.test_simulate import two_layers
+from tests.verify.test_layer import NO_LAYER
 
 KNOWN = "expected a .tflite file ('TFL3' at byte 4) or a .hwsim file"
 
@@ -94,6 +96,24 @@ def test_info_says_which_nodes_an_engine_cannot_run(command, folder):
     assert "xnnpack: cannot run 1 nodes, first magic 'y'" in command("info", "odd.hwsim").out
 
 
+def test_info_never_promises_what_compile_refuses(command, folder):
+    options = {"activation": "none", "weights_format": "default", "keep_num_dims": False}
+    computed = [tensor("x", (1, 3)), tensor("w", (2, 3))]
+    single("fully_connected", computed, tensor("y", (1, 2)), **options).save("odd.hwsim")
+    reason = "fully_connected 'y': input 'w' is computed; expected a constant"
+    status, out, _ = command("info", "odd.hwsim", "--json")
+    assert (status, json.loads(out)["engines"]) == (0, {name: [reason] for name in hwsim.engines()})
+    refused = command("run", "odd.hwsim", "--engine", "xnnpack")
+    assert refused == (2, "", f"error: {reason}\n")
+
+
+def test_info_says_why_a_whole_graph_cannot_run(command, folder, monkeypatch):
+    monkeypatch.setattr("hwsim.simulate.program.SAMPLE_BYTES_LIMIT", 2)
+    reasons = json.loads(command("info", "layers.tflite", "--json").out)["engines"]["xnnpack"]
+    refused = command("run", "layers.tflite", "--engine", "xnnpack")
+    assert [f"error: {reason}\n" for reason in reasons] == [refused.err]
+
+
 def test_run_prints_outputs(command, folder):
     np.save("x.npy", np.array([[1, 2, 3], [0, 0, 0]], np.int8))
     status, out, err = command("run", "layers.tflite", "--engine", "tflite-micro", "--input", "x.npy")
@@ -135,6 +155,30 @@ def test_run_takes_inputs_by_name(command, folder):
     np.savez("in.npz", right=np.array([[3, 4]], np.int8), left=np.array([[1, -9]], np.int8), more=np.zeros(1))
     out = command("run", "sum.tflite", "--engine", "tflite-micro", "--input", "in.npz").out
     assert out.splitlines()[-1] == "  first sample: 4, -5"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("left", "right"), ("input_0", "input_1"), ("input", "right"), ("left", "input_1")]
+)
+def test_run_takes_inputs_by_alias(command, folder, first, second):
+    np.savez("in.npz", **{second: np.array([[3, 4]], np.int8), first: np.array([[1, -9]], np.int8), "y": np.zeros(1)})
+    out = command("run", "sum.tflite", "--engine", "tflite-micro", "--input", "in.npz").out
+    assert out.splitlines()[-1] == "  first sample: 4, -5"
+
+
+def test_json_is_strict(command, folder):
+    x, y = Tensor("x", (1, 5), "float32"), Tensor("y", (5, 1), "float32")
+    single("reshape", [x], y, new_shape=(5, 1)).save("floats.hwsim")
+    np.save("x.npy", np.array([[1.5, np.nan, np.inf, -np.inf, 0]], np.float32))
+    words = ("floats.hwsim", "--engine", "tflite-micro", "--input", "x.npy")
+    status, out, _ = command("run", *words, "--json")
+    (output,) = json.loads(out, parse_constant=lambda name: pytest.fail(name))["outputs"]
+    assert status == 0
+    assert command("run", *words).out.splitlines()[1] == "  first sample: 1.5"
+    np.savez("golden.npz", x=np.load("x.npy"), y=np.zeros((5, 1)))
+    _, out, _ = command("verify", "floats.hwsim", "--golden", "golden.npz", "--engine", "tflite-micro", "--json")
+    facts = json.loads(out, parse_constant=lambda name: pytest.fail(name))
+    assert (output["first"], facts["tensors"][0]["largest"]) == ([1.5], "Infinity")
 
 
 @pytest.mark.parametrize("name", ["[/x]", "[bold]y", ":warning:", "file", "allow_pickle", "a/b", "../up"])
@@ -195,6 +239,47 @@ def test_verify_of_nothing_is_not_exact(command, folder):
     assert out.splitlines()[-1] == "nothing was compared: x.npz gives no tensor that a node computes"
 
 
+def layer(engine: str) -> dict[str, Any]:
+    """The arrays of a layer file, with what `engine` makes of it."""
+    g = np.random.default_rng(GENERATOR_SEED)
+    arrays = {"op": "fully_connected", "input": codes(g, (40, 8)), "weights": g.integers(-20, 20, (4, 8), np.int8)}
+    scales = {"input_scale": 0.5, "input_zero_point": -9, "weight_scale": 1 / 64, "output_scale": 1}  # many ties
+    whole = {**arrays, **scales, "output_zero_point": 5, "output": np.zeros((40, 4), np.int8)}
+    return {**whole, "output": hwsim.simulate(layer_graph(whole), whole["input"], engine).outputs[0]}
+
+
+def test_verify_layer_that_is_equal(command, folder):
+    np.savez("layer.npz", **layer("litert-reference"))
+    assert command("verify", "--golden", "layer.npz") == (
+        0,
+        "litert-reference simulated against layer.npz: 1 of 1 tensors compared, 160 elements, 40 samples\n"
+        "exact: every element is equal\n",
+        "",
+    )
+
+
+def test_verify_layer_that_differs(command, folder):
+    np.savez("layer.npz", **layer("tflite-micro"))
+    assert command("verify", "--golden", "layer.npz", "--engine", "tflite-micro").status == 0
+    status, out, err = command("verify", "--golden", "layer.npz", "--engine", "xnnpack")
+    first, reason = out.splitlines()[-2:]
+    assert (status, err) == (1, "")
+    assert first.startswith("first difference: fully_connected 'output', element [")
+    assert "simulated with float32, float32 scale; double_rounding (two roundings" in reason
+    status, out, _ = command("verify", "--golden", "layer.npz", "--engine", "xnnpack", "--json")
+    facts = json.loads(out)
+    assert (status, facts["exact"], facts["explanation"]) == (1, False, f"{first}\n{reason}")
+
+
+def test_verify_output_stage(command, folder):
+    np.savez("stage.npz", accumulator=[[1, 8, -8]], output=[[0, 1, -1]], scale=1 / 16, zero_point=0)
+    assert command("verify", "--golden", "stage.npz").status == 0
+    np.savez("stage.npz", accumulator=[[1, 8, -8]], output=[[0, 0, 0]], scale=1 / 16, zero_point=0)
+    status, out, _ = command("verify", "--golden", "stage.npz")
+    assert status == 1
+    assert "output stage, 1 node: simulated with double_rounding; float32 (" in out
+
+
 def test_engines_lists_them(command):
     status, out, err = command("engines")
     assert (status, err) == (0, "")
@@ -204,6 +289,7 @@ def test_engines_lists_them(command):
 
 
 MISSING_ENGINE = "--engine is missing; `hwsim engines` lists them, for instance --engine litert-reference"
+MISSING_MODEL = "MODEL is missing; name a .tflite or .hwsim file, or give --golden LAYER.npz with one layer"
 MISSING_AGAINST = "--against is missing; name a real engine (`hwsim engines` lists them) or give --golden FILE.npz"
 
 
@@ -227,12 +313,21 @@ MISSING_AGAINST = "--against is missing; name a real engine (`hwsim engines` lis
         ("run layers.tflite --engine xnnpack --input scalar.npy", "input 'x' has shape []; expected [batch, 3]"),
         ("run layers.tflite --engine xnnpack --input float.npy", "input 'x' is float64; expected int8"),
         ("run sum.tflite --engine xnnpack --input golden.npz", "golden.npz: has no array 'left'; it has x, h, y"),
+        ("run sum.tflite --engine xnnpack --input twice.npz", "twice.npz: has 'left' twice, as 'left' and 'input'"),
         ("run layers.tflite --engine xnnpack --out folder", "folder: cannot be written (Is a directory)"),
         ("run layers.tflite --engine xnnpack --out no/y", "no/y: cannot be written (No such file or directory)"),
         ("run layers.tflite --engine xnnpack --out bad.npz/y", "bad.npz/y: cannot be written (Not a directory)"),
         ("run layers.tflite --engine xnnpack --samples 1" + "0" * 30,
          f"1{'0' * 30} random samples need 3{'0' * 30} bytes; the limit is {4 << 30}: use fewer"),
         ("verify layers.tflite", MISSING_AGAINST),
+        ("verify", MISSING_MODEL),
+        ("verify --against xnnpack", MISSING_MODEL),
+        ("verify --golden golden.npz --input x.npy",
+         "--input needs a MODEL; a layer's input is in the --golden file itself"),
+        ("verify --golden golden.npz", f"golden.npz: {NO_LAYER[7:]}"),
+        ("verify --golden golden.npy", "golden.npy: expected a .npz file with recorded tensors"),
+        ("verify --golden odd.npz", "odd.npz: unknown key of conv2d 'wieghts'; did you mean 'weights'?"),
+        ("verify --golden odd.npz --engine tflite", "unknown engine 'tflite'; did you mean 'tflite-micro'?"),
         ("verify layers.tflite --golden golden.npz --against xnnpack",
          "--golden and --against exclude each other; give one of them"),
         ("verify layers.tflite --golden golden.npy", "golden.npy: expected a .npz file with recorded tensors"),
@@ -252,6 +347,8 @@ def test_error_is_one_line(command, folder, words, message):
     np.save("wide.npy", np.zeros((1, 4), np.int8))
     np.save("scalar.npy", np.int8(1))
     np.save("float.npy", np.zeros((1, 3)))
+    np.savez("twice.npz", left=np.zeros(1), input=np.zeros(1))
+    np.savez("odd.npz", op="conv2d", wieghts=np.zeros(1))
     before = sorted(folder.iterdir())
     assert command(*words.split()) == (2, "", f"error: {message}\n")
     assert sorted(folder.iterdir()) == before
@@ -285,8 +382,12 @@ def test_bad_usage(command, folder, words):
 def test_help_lists_the_commands(command):
     status, out, err = command("--help")
     assert (status, err) == (0, "")
-    for name in ("demo", "info", "run", "verify", "engines"):
+    for name in ("demo", "info", "run", "verify", "engines", "bench"):
         assert f" {name} " in out
+
+
+def test_version(command):
+    assert command("--version") == (0, f"hwsim {hwsim.__version__}\n", "")
 
 
 def test_no_memory_is_an_error_of_one_line(command, folder, monkeypatch):
@@ -326,6 +427,20 @@ def test_pipe_gets_no_colors(folder):
     ended = hwsim_process("info", "layers.tflite")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("input x: int8 [1, 3]") and "\x1b" not in ended.stdout
+
+
+def test_pipe_gets_prose_in_whole_lines(folder):
+    name = "a name that goes on " * 6
+    called(two_layers(), "y", name).save("long.hwsim")
+    np.savez("long.npz", **{"x": np.zeros((1, 3), np.int8), name: np.zeros((1, 1), np.int8)})
+    info = hwsim_process("info", "long.hwsim").stdout.splitlines()
+    ran = hwsim_process("run", "long.hwsim", "--engine", "xnnpack").stdout.splitlines()
+    verified = hwsim_process("verify", "long.hwsim", "--golden", "long.npz").stdout.splitlines()
+    assert info[1] == ran[0] == f"output {name}: int8 [1, 1], scale 1, zero_point 0"
+    assert verified[0] == (
+        "litert-reference simulated against long.npz: 1 of 2 tensors compared, 1 elements, 1 samples"
+    )
+    assert [line.split(":")[0] for line in verified[-2:]] == ["first difference", f"fully_connected '{name[:57]}...'"]
 
 
 def test_process_ends_with_2_and_one_line(folder):

@@ -31,7 +31,8 @@ _ENUM_OF_FIELD = {
 }
 
 # The version that says "int8" or "int16" to readers that check it. Every operator is registered from version 1 on but
-# BROADCAST_TO, so that an operator missing here is accepted all the same.
+# BROADCAST_TO, so that an operator missing here is accepted all the same; DEPTH_TO_SPACE must be missing, as LiteRT's
+# reference kernels know no other version.
 _VERSIONS = {
     "CONV_2D": (3, 4),
     "DEPTHWISE_CONV_2D": (3, 5),
@@ -48,9 +49,7 @@ _VERSIONS = {
     "TILE": (3, 3),
     "L2_NORMALIZATION": (2, 2),
     "BROADCAST_TO": (3, 3),
-    **dict.fromkeys(
-        ("ARG_MAX", "ARG_MIN", "NOT_EQUAL", "SUM", "LOG_SOFTMAX", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE"), (2, 2)
-    ),
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN", "NOT_EQUAL", "SUM", "LOG_SOFTMAX", "SPACE_TO_DEPTH"), (2, 2)),
     **dict.fromkeys(
         ("ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D", "SOFTMAX", "MEAN", "PAD", "PADV2", "CONCATENATION"), (2, 3)
     ),

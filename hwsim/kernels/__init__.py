@@ -12,6 +12,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numba
 
@@ -28,7 +29,19 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         )
     finally:
         config.CACHE_DIR = before
+    _name_uniquely(compiled)
     return compiled
+
+
+def _name_uniquely(compiled: Callable[..., Any]) -> None:
+    """Give every compilation's file a name of its own.
+
+    Numba numbers them in an index without a lock: of two processes that compile one kernel for different dtypes at the
+    same time, one would find the other's code under its own entry.
+    """
+    file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if file is not None:
+        file._data_name = lambda number: f"{compiled.__name__}.{number}.{uuid4().hex}.nbc"
 
 
 @cache
@@ -47,7 +60,8 @@ def cache_folder() -> Path:
     for parent in (home / "hwsim", Path(tempfile.gettempdir()) / f"hwsim-{_user()}"):
         folder = parent / f"kernels-{digest}"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
         except OSError:
             continue
         if os.access(folder, os.W_OK) and _is_ours(parent) and _is_ours(folder):

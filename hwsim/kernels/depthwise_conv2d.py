@@ -27,7 +27,8 @@ def depthwise_conv2d(images, weights, bias, zero_point, window, stage, out):
             for x in range(out.shape[2]):
                 left = x * window.stride_width - window.pad_left
                 total = sums[x]
-                total[:] = bias
+                for c in range(bias.shape[0]):
+                    total[c] = bias[c]
                 for ky in range(window.filter_height):
                     row = top + ky * window.dilation_height
                     for kx in range(window.filter_width):

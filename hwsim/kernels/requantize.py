@@ -122,6 +122,8 @@ def requantize_float64(accumulator, scale):
 def requantize(accumulator, channel, stage):
     """One accumulator through `stage`: scaled, rounded, moved by the zero point, clamped.
 
+    Integer engines add the zero point in int32, which wraps; float ones saturate before.
+
     "double_half_up_by_8" is LiteRT's optimized depthwise convolution: ties up in whole vectors of 8 channels, the
     channels left over as its reference. Source: TFLite optimized/integer_ops/depthwise_conv.h, neon Quantize.
     """
@@ -138,7 +140,10 @@ def requantize(accumulator, channel, stage):
         value = requantize_float64(accumulator, stage.scale[channel])
     else:
         value = np.int64(accumulator)
-    return clamp(value + np.int64(stage.zero_point), np.int64(stage.minimum), np.int64(stage.maximum))
+    moved = value + np.int64(stage.zero_point)
+    if stage.rounding in (_DOUBLE, _DOUBLE_UP, _DOUBLE_UP_BY_8, _SINGLE):
+        moved = wrap_int32(moved)
+    return clamp(moved, np.int64(stage.minimum), np.int64(stage.maximum))
 
 
 @kernel

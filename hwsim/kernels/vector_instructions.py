@@ -58,9 +58,12 @@ def _declare(module: Any, name: str, element: Any, lanes: int, group: int) -> An
 
 
 def _accepted(name: str, element: Any, lanes: int, group: int) -> bool:
-    """Whether this LLVM knows the intrinsic under this signature: it has changed between versions."""
-    module = ir.Module()
-    ir.Function(module, _signature(element, lanes, group), name)
+    """Whether this LLVM knows the intrinsic under this signature, which has changed between versions: a call tells."""
+    module, signature = ir.Module(), _signature(element, lanes, group)
+    intrinsic = ir.Function(module, signature, name)
+    caller = ir.Function(module, signature, "caller")
+    builder = ir.IRBuilder(caller.append_basic_block())
+    builder.ret(builder.call(intrinsic, caller.args))
     try:
         binding.parse_assembly(str(module)).verify()
     except RuntimeError:

@@ -63,7 +63,10 @@ def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.flo
     scales = weights.format.scale
     if scales.size not in (1, channels):
         raise GraphError(f"{view.label}: weights have {scales.size} scales; expected 1 or {channels}")
-    scale = effective_scale(view.input(0).scale, scales, view.output().scale, rule.scale)
+    with np.errstate(over="ignore"):
+        scale = effective_scale(view.input(0).scale, scales, view.output().scale, rule.scale)
+    if not np.isfinite(scale).all():
+        raise UnsupportedError(f"{view.label}: input scale times weight scale over output scale is beyond {rule.scale}")
     return np.ascontiguousarray(np.broadcast_to(scale, channels))
 
 

@@ -35,7 +35,9 @@ class FixableStep:
 
 def fix(step: Callable[[Arrays, Arrays], None], inputs: Arrays, outputs: Arrays) -> Fixed:
     """`step` on these very arrays."""
-    faster = step.fixed(inputs, outputs) if isinstance(step, FixableStep) else None
+    faster = None
+    if isinstance(step, FixableStep) and inputs[0].flags.c_contiguous:
+        faster = step.fixed(inputs, outputs)
     return faster if faster is not None else partial(step, inputs, outputs)
 
 

@@ -1,6 +1,5 @@
 """Convolutions and fully connected layers for the vector kernels: packing, offsets, and the array of addresses."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -14,7 +13,10 @@ from hwsim.kernels.conv2d import Window
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
 from hwsim.kernels.vector_output import PLAIN, STAGE_FIELDS
 from hwsim.kernels.vector_tile import LANES, QUADS
-from hwsim.ops._fixed import Array, Held, numbers, scratch, vector_layer
+from hwsim.ops._fixed import Array, Fixed, Held, numbers, scratch, vector_layer
+
+BORDER_LIMIT, BORDER_PIXELS = 4, 1 << 14
+"""A staged image may have this many times the pixels of the image, and so many more."""
 
 EFFICIENCY = {1: 0.5, 2: 0.8, 3: 0.95, 4: 1.0}
 """What share of its peak a tile of so many vectors reaches, measured; only the order matters."""
@@ -39,9 +41,26 @@ class Layer:
     out_height: int
     out_width: int
 
-    def fix(self, source: Array, out: Array) -> Callable[[], None]:
-        """Prepare to run from `source` (batch, height, width, channels) to `out`, both contiguous bytes."""
+    def fix(self, source: Array, out: Array) -> Fixed | None:
+        """Prepare to run from `source` (batch, height, width, channels) to `out`, both contiguous bytes.
+
+        None where the border would be out of all proportion to the image, as a hostile dilation makes it.
+        """
+        height, width = self.staged_size(source)
+        if height * width > BORDER_LIMIT * source.shape[1] * source.shape[2] + BORDER_PIXELS:
+            return None
+        return self.prepare(source, out)
+
+    def prepare(self, source: Array, out: Array) -> Fixed:
+        """As `fix`, for images of a sane size."""
         raise NotImplementedError
+
+    def staged_size(self, source: Array) -> tuple[int, int]:
+        """Height and width of an image with its border."""
+        w = self.window
+        bottom = (self.out_height - 1) * w.stride_height + (w.filter_height - 1) * w.dilation_height + 1
+        right = (self.out_width - 1) * w.stride_width + (w.filter_width - 1) * w.dilation_width + 1
+        return max(bottom, w.pad_top + source.shape[1]), max(right, w.pad_left + source.shape[2])
 
     @cached_property
     def _largest_sum(self) -> int:
@@ -55,14 +74,12 @@ class Layer:
         """The fields that say where images lie. unit : bytes of a staged value; images of 2 are always staged."""
         _, height, width, channels = source.shape
         w = self.window
-        bottom = (self.out_height - 1) * w.stride_height + (w.filter_height - 1) * w.dilation_height + 1
-        right = (self.out_width - 1) * w.stride_width + (w.filter_width - 1) * w.dilation_width + 1
+        staged_height, staged_width = self.staged_size(source)
         fields = {"batch": source.shape[0], "image_bytes": source[0].nbytes, "zero_point": self.zero_point}
-        padded = w.pad_top > 0 or w.pad_left > 0 or bottom > height or right > width
+        padded = (staged_height, staged_width) != (height, width)
         if unit == 1 and not padded:
             return fields | {"image": held.place(source), "staged_row": width * channels}
-        staged_height = max(bottom, w.pad_top + height)
-        staged_row = max(right, w.pad_left + width) * channels
+        staged_row = staged_width * channels
         return fields | {
             "image": held.place(scratch(staged_height * staged_row * unit)),
             "source": held.place(source),
@@ -107,7 +124,7 @@ class Layer:
 class ConvLayer(Layer):
     """Every output channel sums over all input channels."""
 
-    def fix(self, source: Array, out: Array) -> Callable[[], None]:
+    def prepare(self, source: Array, out: Array) -> Fixed:
         held, channels = Held(), source.shape[3]
         unit = 1 if self._quads else 2
         images = self.images(source, held, unit)
@@ -182,7 +199,7 @@ class ConvLayer(Layer):
 class DepthwiseLayer(Layer):
     """Every output channel reads the input channel of its number."""
 
-    def fix(self, source: Array, out: Array) -> Callable[[], None]:
+    def prepare(self, source: Array, out: Array) -> Fixed:
         held, channels = Held(), source.shape[3]
         images = self.images(source, held, 1)
         rows, padded = vector_depthwise_conv2d.ROWS, self._packed.shape[0] * self._vectors * LANES

@@ -68,6 +68,7 @@ class Add(Op):
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
             if not _fits(params, inputs, outputs) or 0 < body < LANES:
                 return None
+            inputs = [np.ascontiguousarray(array) for array in inputs]  # a constant is one value for all samples
             whole = body or size
             vectors = vector_addition(params, rule.algorithm, whole, inputs, outputs)
             if whole == size:

@@ -1,7 +1,8 @@
 """Where tensors lie while a graph runs: one block of memory, shared by tensors that are never alive together.
 
-Greedy by size, largest first, each at the lowest place that is free while it is alive: TFLM's planner does the same
-(tensorflow/tflite-micro memory_planner/greedy_memory_planner.cc), so the size is what such a target needs as well.
+Greedy by size, largest first and of equal ones the last first, each at the lowest place that is free while it is
+alive: TFLM's planner does the same (tensorflow/tflite-micro memory_planner/greedy_memory_planner.cc), so the size is
+what such a target needs as well, beside the scratch buffers of its kernels.
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ def plan(graph: Graph, *, samples: int = 1, alignment: int = 16, keep: bool = Fa
     spans = _spans(graph, keep)
     sizes = {index: -(-graph.tensors[index].size_bytes * samples // alignment) * alignment for index in spans}
     placed: dict[int, Placement] = {}
-    for index in sorted(spans, key=lambda i: (-sizes[i], spans[i])):
+    for index in sorted(spans, key=lambda i: (-sizes[i], -i)):
         place = Placement(0, sizes[index], *spans[index])
         neighbors = sorted((p for p in placed.values() if p.meets(place)), key=lambda p: p.offset)
         placed[index] = Placement(_gap(neighbors, sizes[index]), sizes[index], *spans[index])

@@ -44,6 +44,8 @@ def verify(
     """
     profile = engine_called(engine)
     program = compile(graph, profile)
+    source: Source
+    missing: Mapping[int, str] = {}
     if against is None or (isinstance(against, str) and against in engines()):
         real = engine_called(against) if against is not None else profile
         batch = SampleBatch.of(graph, _needed(graph, x))
@@ -53,7 +55,7 @@ def verify(
         recorded, version = open_recording(against)
         named = by_tensor(graph, recorded)
         batch = SampleBatch.of(graph, x if x is not None else recorded_inputs(graph, named))
-        source, missing = recorded_source(graph, named, batch), {}
+        source = recorded_source(graph, named, batch)
     return _Comparison(program, batch, missing).run(source, version, progress)
 
 
@@ -95,7 +97,7 @@ class _Comparison:
         if not differing:
             return
         count[1] += differing
-        count[2] = max(count[2], float(np.abs(expected[wrong].astype(np.float64) - actual[wrong]).max()))
+        count[2] = max(count[2], _largest_gap(expected[wrong], actual[wrong]))
         inputs = [_known(i, ours, theirs, self.program) for i in node.view.node.inputs]
         count[3] += int(np.count_nonzero(unequal(run_node(node.view, node.rule, inputs)[slot], expected)))
         if self.first is None or position < self.first[0]:
@@ -118,6 +120,12 @@ class _Comparison:
                     why = self.missing.get(index, "not given by the reference")
                     records.append(TensorCheck(tensor.name, op, tensor.dtype, missing=why))
         return tuple(records)
+
+
+def _largest_gap(expected: Array, actual: Array) -> float:
+    """The largest distance between two values; from a number to NaN it is infinite."""
+    gap = np.abs(expected.astype(np.float64) - actual)
+    return float(np.where(np.isnan(gap), np.inf, gap).max())
 
 
 def _known(index: int, ours: Mapping[int, Array], theirs: Mapping[int, Array], program: Program) -> Array:

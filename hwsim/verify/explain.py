@@ -13,8 +13,9 @@ from hwsim.graph import NodeView
 from hwsim.graph.graph import shorten
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops import operator
-from hwsim.ops._accumulating import ACCUMULATOR, Accumulating, output_stage
+from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_SHIFT, Accumulating, output_stage
 from hwsim.quantizers.multiplier import quantize_multiplier
+from hwsim.verify.golden import as_codes
 
 Array = NDArray[Any]
 
@@ -134,22 +135,41 @@ def explain_accumulators(
     zero_point, minimum, maximum : of the output codes
     used : the rounding that you expected, for the words
     """
-    accumulator, observed, real = np.asarray(accumulator), np.asarray(observed), np.asarray(scale, np.float64)
-    if accumulator.shape != observed.shape or accumulator.ndim == 0:
-        shapes = list(accumulator.shape), list(observed.shape)
-        raise InputError(f"accumulator has shape {shapes[0]}, observed {shapes[1]}; expected equal ones")
-    if real.size not in (1, accumulator.shape[-1]):
-        raise InputError(f"scale has {real.size} values; expected 1 or {accumulator.shape[-1]}, one per channel")
-    sums = np.ascontiguousarray(accumulator, np.int32).reshape(-1, accumulator.shape[-1])
-    real = np.ascontiguousarray(np.broadcast_to(real.reshape(-1), sums.shape[1]))
-    multiplier, shift = quantize_multiplier(real)
-    results = {}
-    for name, code in ROUNDINGS.items():
-        if name != "accumulator":
-            got = np.empty(sums.shape, np.int64)
-            requantize_rows(sums, OutputStage(code, multiplier, shift, real, zero_point, minimum, maximum), got)
-            results[Rule(name)] = int(np.count_nonzero(got.reshape(observed.shape) != observed))
-    return _explanation("output stage", Rule(used), results, observed.size)
+    sums, codes = as_codes("accumulator", "int32", np.asarray(accumulator)), np.asarray(observed)
+    if not sums.size or sums.ndim == 0:
+        raise InputError(f"accumulator has shape {list(sums.shape)}; expected [..., channels], none of them 0")
+    if sums.shape != codes.shape:
+        raise InputError(f"accumulator has shape {list(sums.shape)}, observed {list(codes.shape)}; expected equal ones")
+    stages = {
+        name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum)
+        for name in ROUNDINGS
+        if name != "accumulator"
+    }
+    differing = {Rule(name): int(np.count_nonzero(requantized(sums, stage) != codes)) for name, stage in stages.items()}
+    return _explanation("output stage", Rule(used), differing, codes.size)
+
+
+def output_stage_of(
+    rounding: str, scale: ArrayLike, channels: int, zero_point: int, minimum: int, maximum: int
+) -> OutputStage:
+    """The output stage with the real multiplier `scale`, one or one per channel; InputError where no shift holds it."""
+    real = np.asarray(scale, np.float64).reshape(-1)
+    if real.size not in (1, channels):
+        raise InputError(f"scale has {real.size} values; expected 1 or {channels}, one per channel")
+    for value in real:
+        if not 0 <= value <= 2**LARGEST_SHIFT - 1:
+            raise InputError(f"scale is {value:g}; expected 0 to 2^{LARGEST_SHIFT} - 1")
+    multiplier, shift = quantize_multiplier(np.broadcast_to(real, channels))
+    real = np.ascontiguousarray(np.broadcast_to(real, channels))
+    return OutputStage(ROUNDINGS[rounding], multiplier, shift, real, zero_point, minimum, maximum)
+
+
+def requantized(accumulator: Array, stage: OutputStage) -> Array:
+    """Codes, int64, of an int32 array of shape (..., channels)."""
+    rows = np.ascontiguousarray(accumulator).reshape(-1, accumulator.shape[-1])
+    codes = np.empty(rows.shape, np.int64)
+    requantize_rows(rows, stage, codes)
+    return codes.reshape(accumulator.shape)
 
 
 def trace(view: NodeView, rule: Rule, inputs: list[Array], index: tuple[int, ...]) -> Mapping[str, int | float]:
@@ -163,8 +183,13 @@ def trace(view: NodeView, rule: Rule, inputs: list[Array], index: tuple[int, ...
     stage = output_stage(view, rule, view.output().shape[-1])
     one = [a[index[0] : index[0] + 1] if a.ndim else a for a in inputs]
     accumulator = run_node(view, ACCUMULATOR, one, ["int32"])[0][(0, *index[1:])]
+    return stage_numbers(int(accumulator), stage, channel)
+
+
+def stage_numbers(accumulator: int, stage: OutputStage, channel: int) -> Mapping[str, int | float]:
+    """What turns one accumulator into a code."""
     return {
-        "accumulator": int(accumulator),
+        "accumulator": accumulator,
         "multiplier": int(stage.multiplier[channel]),
         "shift": int(stage.shift[channel]),
         "scale": float(stage.scale[channel]),

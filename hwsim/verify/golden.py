@@ -33,13 +33,8 @@ def open_recording(against: str | PathLike[str] | Mapping[str, Array]) -> tuple[
 
 
 def by_tensor(graph: Graph, recorded: Mapping[str, Array]) -> dict[int, Array]:
-    """Recorded arrays by tensor index; 'input', 'output', 'input_0', ... also name the graph's own by position."""
-    names = {tensor.name: index for index, tensor in enumerate(graph.tensors)}
-    for kind, indices in (("input", graph.inputs), ("output", graph.outputs)):
-        for position, index in enumerate(indices):
-            names.setdefault(f"{kind}_{position}", index)
-        if indices:
-            names.setdefault(kind, indices[0])
+    """Recorded arrays by tensor index, under any of `tensor_names`."""
+    names = tensor_names(graph)
     found: dict[int, Array] = {}
     for name, value in recorded.items():
         if name not in names:
@@ -48,6 +43,38 @@ def by_tensor(graph: Graph, recorded: Mapping[str, Array]) -> dict[int, Array]:
             raise InputError(f"the recording has {graph.tensors[names[name]].name!r} twice, once as {name!r}")
         found[names[name]] = np.asarray(value)
     return found
+
+
+def tensor_names(graph: Graph) -> dict[str, int]:
+    """Tensor indices by name; 'input', 'output', 'input_0', ... also name the graph's own by position."""
+    names = {tensor.name: index for index, tensor in enumerate(graph.tensors)}
+    for kind, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for position, index in enumerate(indices):
+            names.setdefault(f"{kind}_{position}", index)
+        if indices:
+            names.setdefault(kind, indices[0])
+    return names
+
+
+def read_inputs(graph: Graph, file: Path) -> list[Array]:
+    """The graph's inputs in order, out of a file that may hold more; an only array is an only input, whatever its name.
+
+    InputError where one is missing, or is there under two names.
+    """
+    arrays = read_arrays(file)
+    if len(graph.inputs) == 1 and len(arrays) == 1:
+        return list(arrays.values())
+    names, found = tensor_names(graph), dict[int, tuple[str, Array]]()
+    for name, value in arrays.items():
+        index = names.get(name, -1)
+        if index in found:
+            raise InputError(f"{file}: has {graph.tensors[index].name!r} twice, as {found[index][0]!r} and {name!r}")
+        if index in graph.inputs:
+            found[index] = name, value
+    for index in graph.inputs:
+        if index not in found:
+            raise InputError(f"{file}: has no array {graph.tensors[index].name!r}; it has {', '.join(arrays)}")
+    return [found[index][1] for index in graph.inputs]
 
 
 def recorded_inputs(graph: Graph, named: Mapping[int, Array]) -> Inputs:
@@ -82,17 +109,14 @@ def _as_samples(tensor: Tensor, value: Array, batch: SampleBatch) -> Array:
             f"recorded {tensor.name!r} has shape {list(value.shape)}; "
             f"expected {batch.samples} times {list(tensor.shape)}"
         )
-    return _as_codes(tensor, value).reshape(batch.samples, *tensor.shape)
+    return as_codes(f"recorded {tensor.name!r}", tensor.dtype, value).reshape(batch.samples, *tensor.shape)
 
 
-def _as_codes(tensor: Tensor, value: Array) -> Array:
-    """The same values in the tensor's dtype: what reads text or C output often makes them int64 or float64."""
+def as_codes(label: str, dtype: str, value: Array) -> Array:
+    """The same values in `dtype`: what reads text or C output often makes them int64 or float64."""
     if value.dtype.kind in "biuf":
         with np.errstate(invalid="ignore", over="ignore"):
-            codes = value.astype(tensor.dtype)
+            codes = value.astype(dtype)
         if np.array_equal(codes, value, equal_nan=value.dtype.kind == "f"):
             return codes
-    raise InputError(
-        f"recorded {tensor.name!r} is {value.dtype} and has values that {tensor.dtype} does not; "
-        f"expected {tensor.dtype}"
-    )
+    raise InputError(f"{label} is {value.dtype} and has values that {dtype} does not; expected {dtype}")

@@ -65,12 +65,13 @@ def test_round_half_away_is_c_round(value):
 @pytest.mark.parametrize("rule", ROUNDINGS)
 def test_requantize_rows_applies_each_channels_own_scale(rule):
     generator = np.random.default_rng(5)
-    acc = generator.integers(-30000, 30000, (9, 5), np.int32)
-    real = np.array([0.5, 0.25, 0.013, 0.37, 1.5])
+    acc = generator.integers(-30000, 30000, (9, 11), np.int32)
+    real = np.array([0.5, 0.25, 0.013, 0.37, 1.5, 0.5, 0.25, 0.5, 0.5, 0.25, 0.125])
     stage = OutputStage(ROUNDINGS[rule], *quantize_multiplier(real), real, -3, -100, 120)
     out = np.empty(acc.shape, np.int8)
     kernels.requantize_rows(acc, stage, out)
     if rule == "accumulator":
         np.testing.assert_array_equal(out, np.clip(acc.astype(np.int64) - 3, -100, 120))
     else:
+        rule = "optimized_depthwise" if rule == "double_half_up_by_8" else rule
         np.testing.assert_array_equal(out, naive.output_stage(acc, rule, list(real), -3, -100, 120))

@@ -158,7 +158,8 @@ def output_stage(
     steps = [_requantizer(rules[c], scales[c % len(scales)]) for c in range(channels)]
     out = np.zeros(acc.shape, dtype)
     for index in np.ndindex(*acc.shape):
-        out[index] = clamp(steps[index[-1]](int(acc[index])) + zero_point, lo, hi)
+        code = steps[index[-1]](int(acc[index])) + zero_point
+        out[index] = clamp(code if rule in ("float32", "float64") else wrap(code), lo, hi)
     return out
 
 

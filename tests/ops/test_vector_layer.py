@@ -84,12 +84,16 @@ def some_codes(g: Generator, shape: tuple[int, ...], dtype: str) -> Any:
 
 
 def some_weights(g: Generator, shape: tuple[int, ...], dtype: str) -> tuple[Any, int]:
-    """Weights and their zero point; int8 ones with or without the code -128, which most converters avoid."""
+    """Weights and their zero point: any, or one around which they just fit int8, or just do not.
+
+    int8 ones with or without the code -128, which most converters avoid.
+    """
     weights = some_codes(g, shape, dtype)
     if dtype == "int8" and g.uniform() < 0.5:
         weights = np.maximum(weights, -127)
     middle = 128 if dtype == "uint8" else 0
-    return weights, int(codes(g, (), dtype)) if g.uniform() < 0.3 else middle
+    any_code, close = int(codes(g, (), dtype)), middle + int(g.integers(-1, 2))
+    return weights, [any_code, close, middle][g.choice(3, p=[0.15, 0.25, 0.6])]
 
 
 def some_bias(g: Generator, channels: int) -> Any:

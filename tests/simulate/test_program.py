@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -10,6 +11,8 @@ import hwsim
 from hwsim import demo
 from hwsim.graph import Graph
 from tests.build import codes, constant, single, tensor
+
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
 
 ENGINE = "tflite-micro"
 COUNTS = (1, 2, 31, 32, 33, 100)

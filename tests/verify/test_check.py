@@ -5,7 +5,7 @@ import numpy as np
 import hwsim
 from hwsim.engines import Rule
 from hwsim.reports.console import check_facts
-from hwsim.verify import Check, Difference
+from hwsim.verify import Check, Difference, reference
 from hwsim.verify.check import TensorCheck
 from hwsim.verify.explain import Explanation
 from tests.test_simulate import ROWS, layers, two_layers
@@ -62,6 +62,25 @@ def test_table_has_one_row_per_tensor():
 def test_table_of_nothing_has_its_columns():
     table = check().table
     assert (len(table), len(table.columns)) == (0, 8)
+
+
+def test_reasons_of_the_real_engine_reach_the_tensors(monkeypatch):
+    class Session:
+        """Gives the end, and says why it does not give the middle."""
+
+        version, missing = "1.0", {}
+
+        def __init__(self, graph, engine):
+            pass
+
+        def tensors(self, inputs):
+            self.missing[3] = "the engine folds it"
+            return {5: layers(ROWS)["y"].reshape(-1, 1, 1)}
+
+    monkeypatch.setattr(reference, "ReferenceSession", Session)
+    found = hwsim.verify(two_layers(), ROWS, engine="tflite-micro")
+    assert [(t.tensor, t.missing) for t in found.tensors] == [("h", "the engine folds it"), ("y", "")]
+    assert found.exact and found.table["missing"].tolist() == ["the engine folds it", ""]
 
 
 def test_facts_survive_json():

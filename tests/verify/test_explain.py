@@ -231,6 +231,8 @@ def test_nan_equals_nan():
     assert hwsim.verify(graph, x, engine="tflite-micro", against={"y": x}).exact
     check = hwsim.verify(graph, x, engine="tflite-micro", against={"y": np.array([[np.nan, 3]], np.float32)})
     assert (check.tensors[0].differing, check.tensors[0].largest, check.first_difference.index) == (1, 2, (1, 0))
+    check = hwsim.verify(graph, x, engine="tflite-micro", against={"y": np.array([[4, 1]], np.float32)})
+    assert (check.tensors[0].differing, check.tensors[0].largest) == (1, np.inf)
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -285,10 +287,17 @@ def test_explain_accumulators_without_a_rule_that_fits():
     ("arguments", "message"),
     [
         ({"observed": SUMS[1:]}, "accumulator has shape [600, 3], observed [599, 3]; expected equal ones"),
-        ({"accumulator": 1, "observed": 1}, "accumulator has shape [], observed []; expected equal ones"),
+        ({"accumulator": 1, "observed": 1}, "accumulator has shape []; expected [..., channels], none of them 0"),
+        ({"accumulator": SUMS[:, :0]}, "accumulator has shape [600, 0]; expected [..., channels], none of them 0"),
+        ({"accumulator": SUMS * 2.5},
+         "accumulator is float64 and has values that int32 does not; expected int32"),
+        ({"accumulator": SUMS.astype(np.int64) << 32},
+         "accumulator is int64 and has values that int32 does not; expected int32"),
         ({"scale": [0.1, 0.2]}, "scale has 2 values; expected 1 or 3, one per channel"),
+        ({"scale": [0.1, np.nan, 0.2]}, "scale is nan; expected 0 to 2^30 - 1"),
+        ({"scale": 2.0**30}, "scale is 1.07374e+09; expected 0 to 2^30 - 1"),
     ],
-)
+)  # fmt: skip
 def test_explain_accumulators_refuses(arguments: Mapping[str, Any], message: str):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         explain_accumulators(**{"accumulator": SUMS, "observed": SUMS, "scale": 0.1, **arguments})

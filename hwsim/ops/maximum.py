@@ -1,0 +1,18 @@
+"""MAXIMUM: the larger of two codes, broadcast against each other."""
+
+import numpy as np
+
+from hwsim.ops._base import everywhere
+from hwsim.ops._compare import Choice
+
+
+class Maximum(Choice):
+    """Raw codes are compared."""
+
+    name = "maximum"
+    sources = {"tflite": "MAXIMUM"}
+    rules = everywhere("raw", "int8", "uint8", "int16", "int32", "int64", micro=("int8", "int16", "int32", "int64"))
+    choose = np.maximum
+
+
+OP = Maximum()

@@ -1,0 +1,53 @@
+"""PRELU: x, or a constant times x below zero; one constant per channel, or any other that broadcasts."""
+
+import numpy as np
+
+from hwsim.engines import Rule
+from hwsim.errors import ShapeError
+from hwsim.graph import NodeView
+from hwsim.kernels.leaky_relu import leaky_relu_double_rounding
+from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule
+from hwsim.ops._byte_function import BYTES, multiplier_of
+
+
+class Prelu(Op):
+    """As LEAKY_RELU, with quantized slopes.
+
+    Source: TFLite reference/prelu.h; LiteRT tflite/kernels/activations.cc, PreluPrepare (float32 scales); TFLM
+    micro/kernels/prelu_common.cc (float64).
+    """
+
+    name = "prelu"
+    sources = {"tflite": "PRELU"}
+    rules = {
+        "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
+        "tflite-micro": {"int8": Rule("double_rounding")},
+    }
+
+    def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
+        shape, slopes = view.input(0).shape, view.input(1).shape
+        widened = (1,) * (len(shape) - len(slopes)) + slopes
+        if len(widened) != len(shape) or any(n not in (1, m) for n, m in zip(widened, shape, strict=True)):
+            raise ShapeError(f"{view.label}: slopes {list(slopes)} do not broadcast to the input's {list(shape)}")
+        return (shape,)
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule.algorithm != "double_rounding":
+            raise no_rule(view, rule)
+        x, alpha, output = view.input(0), view.input(1), view.output()
+        width = np.float64 if rule.scale == "float64" else np.float32
+        source, slope, target = width(x.scale), width(alpha.scale), width(output.scale)
+        identity, leak = multiplier_of(source / target), multiplier_of(source * slope / target)
+        centered = view.constant(1).astype(np.int64) - alpha.zero_point
+        slopes = np.ascontiguousarray(np.broadcast_to(centered, x.shape)).reshape(-1)
+        ends = (output.zero_point, *limits(output.dtype))
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            samples = inputs[0].shape[0]
+            values = inputs[0].reshape(samples, -1).astype(np.int64) - x.zero_point
+            leaky_relu_double_rounding(values, slopes, identity, leak, *ends, outputs[0].reshape(samples, -1))
+
+        return step
+
+
+OP = Prelu()

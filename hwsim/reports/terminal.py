@@ -1,0 +1,31 @@
+"""The terminal: results on standard output, everything else on standard error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress
+
+out = Console(markup=False, emoji=False)
+err = Console(stderr=True, markup=False, emoji=False)
+
+
+def announce_compilation() -> None:
+    """Say when kernels have to be compiled, once."""
+    from hwsim.kernels import on_compilation
+
+    on_compilation(say_compiling)
+
+
+def say_compiling() -> None:
+    """Say why nothing happens yet."""
+    err.print("compiling kernels for this machine; the next run finds them on disk", style="dim", soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar that goes when it is done, and is not there in a pipe; call the value with what was done."""
+    with Progress(console=err, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)
