@@ -228,7 +228,7 @@ def test_real_engine_gives_the_same_whole_and_one_by_one(name):
 
 
 def test_first_call_counts_memory_beyond_the_outputs():
-    size = 16 << 20
+    size = 64 << 20
 
     def call(arrays):
         scratch = np.ones(len(arrays[0]) * size, np.int8)
