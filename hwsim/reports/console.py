@@ -3,18 +3,22 @@
 import json
 from collections.abc import Iterable, Mapping
 from math import isfinite, isnan, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hwsim.engines import Engine, engines
 from hwsim.errors import HwsimError
 from hwsim.graph import Graph, NodeView
 from hwsim.graph.graph import shorten
 from hwsim.ops import operator
-from hwsim.simulate import Run, compile
-from hwsim.verify.check import Check
+from hwsim.simulate import compile
+
+if TYPE_CHECKING:
+    from hwsim.simulate import Run
+    from hwsim.verify.check import Check
 
 Facts = dict[str, Any]
 
@@ -26,13 +30,18 @@ def print_json(facts: Mapping[str, Any]) -> None:
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[str] = ()) -> Table:
     """A table; the columns in `numbers` are aligned to the right."""
-    right = set(numbers)
+    right, names = set(numbers), list(columns)
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
-    for column in columns:
+    for column in names:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
+        drawn.add_row(*(_cell(column, str(value)) for column, value in zip(names, row, strict=True)))
     return drawn
+
+
+def _cell(column: str, value: str) -> Text:
+    """Names of tensors are cut to what the terminal leaves them: converters make them longer than any line."""
+    return Text(value, no_wrap=True, overflow="ellipsis") if column in ("tensor", "name") else Text(value)
 
 
 def graph_facts(graph: Graph) -> Facts:
@@ -88,7 +97,7 @@ def print_engines(console: Console) -> None:
     console.print(table("engines", ["name", "what", "processor"], rows))
 
 
-def run_facts(graph: Graph, run: Run) -> Facts:
+def run_facts(graph: Graph, run: "Run") -> Facts:
     """What `hwsim run` says of a run."""
     outputs = []
     for index, value in zip(graph.outputs, run.outputs, strict=True):
@@ -106,7 +115,7 @@ def print_run(console: Console, facts: Facts) -> None:
         _say(console, f"  first sample: {first}{more}")
 
 
-def check_facts(check: Check) -> Facts:
+def check_facts(check: "Check") -> Facts:
     """What `hwsim verify` says of a comparison."""
     first = check.first_difference
     return {
@@ -126,7 +135,7 @@ def check_facts(check: Check) -> Facts:
     }
 
 
-def print_check(console: Console, check: Check) -> None:
+def print_check(console: Console, check: "Check") -> None:
     """`hwsim verify` for people: the verdict, the tensors that differ, the reason."""
     elements = sum(t.elements for t in check.tensors)
     _say(
