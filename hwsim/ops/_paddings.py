@@ -1,4 +1,4 @@
-"""The constant paddings of PADV2 and MIRROR_PAD: a pair (before, after) for each axis."""
+"""The constant paddings of PAD, PADV2 and MIRROR_PAD: a pair (before, after) for each axis."""
 
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView

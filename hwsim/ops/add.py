@@ -1,34 +1,22 @@
 """ADD: two quantized tensors, each with its own scale, broadcast against each other."""
 
 from functools import partial
-from math import frexp, prod
+from math import prod
 
 import numpy as np
 
 from hwsim.engines import Rule
-from hwsim.graph import NodeView, Tensor
+from hwsim.graph import NodeView
 from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
 from hwsim.kernels.vector_tile import LANES
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
+from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import vector_addition
 from hwsim.ops._vector_layer import fits
-from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
-LEFT_SHIFT = 20
 VECTORS = {"int8": (add_tflite_simd, 16), "uint8": (add_tflite_simd_uint8, 8)}
-
-
-def _xnnpack(view: NodeView) -> Rule | None:
-    """XNNPACK takes an addition when both scale ratios are in [2^-10, 2^8)."""
-    ratios = _ratios(view)
-    return Rule("xnnpack") if min(ratios) >= 2.0**-10 and max(ratios) < 2.0**8 else None
-
-
-def _ratios(view: NodeView) -> tuple[float, float]:
-    output = np.float32(view.output().scale)
-    return float(np.float32(view.input(0).scale) / output), float(np.float32(view.input(1).scale) / output)
 
 
 class Add(Op):
@@ -40,7 +28,7 @@ class Add(Op):
     rules = {
         "litert-reference": {"int8": Rule("tflite"), "uint8": Rule("tflite")},
         "litert-optimized": {"int8": Rule("tflite_simd"), "uint8": Rule("tflite_simd")},
-        "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
+        "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
         "tflite-micro": {"int8": Rule("tflite")},
     }
 
@@ -51,7 +39,7 @@ class Add(Op):
         if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
             raise no_rule(view, rule)
         shape = view.output().shape
-        params = _params_xnnpack(view) if rule.algorithm == "xnnpack" else _params_tflite(view)
+        params = xnnpack_params(view, 1) if rule.algorithm == "xnnpack" else tflite_params(view)
         rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference
         vector, width = VECTORS[view.input(0).dtype]
         size = prod(shape)
@@ -86,38 +74,6 @@ def _fits(p: AddParams, inputs: Arrays, outputs: Arrays) -> bool:
     folded = all(p.left_shift + shift >= 0 for shift in p.shifts)
     downward = p.shift >= 1 if p.left_shift == 0 else p.shift <= 0
     return fits(outputs[0]) and len(shapes) == 1 and outputs[0][0].size >= LANES and folded and downward
-
-
-def _params_tflite(view: NodeView) -> AddParams:
-    first, second, output = view.input(0), view.input(1), view.output()
-    twice_largest = 2.0 * max(first.scale, second.scale)
-    real = np.array(
-        [first.scale / twice_largest, second.scale / twice_largest, twice_largest / (2.0**LEFT_SHIFT * output.scale)]
-    )
-    multiplier, shift = quantize_multiplier(real)
-    return AddParams(
-        (first.zero_point, second.zero_point),
-        (int(multiplier[0]), int(multiplier[1])),
-        (int(shift[0]), int(shift[1])),
-        LEFT_SHIFT,
-        int(multiplier[2]),
-        int(shift[2]),
-        *_limits(view, output),
-    )
-
-
-def _params_xnnpack(view: NodeView) -> AddParams:
-    first, second, output = view.input(0), view.input(1), view.output()
-    ratios = _ratios(view)
-    shift = 20 - (frexp(max(ratios))[1] - 1)
-    multipliers = int(np.rint(ratios[0] * 2.0**shift)), int(np.rint(ratios[1] * 2.0**shift))
-    return AddParams((first.zero_point, second.zero_point), multipliers, (0, 0), 0, 0, shift, *_limits(view, output))
-
-
-def _limits(view: NodeView, output: Tensor) -> tuple[int, int, int]:
-    activation = view.text("activation", "none")
-    bounds = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
-    return output.zero_point, *bounds
 
 
 OP = Add()
