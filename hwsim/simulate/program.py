@@ -21,6 +21,9 @@ CHUNK_BYTES = 256 << 10
 """Samples are run together while their tensors fit in this much: half of a common second-level cache."""
 
 CHUNK_SAMPLES = 32
+THREAD_MACS = 1 << 25
+"""Less work than this, about a tenth of a millisecond, costs more to hand to threads than it takes."""
+
 SAMPLE_BYTES_LIMIT = 4 << 30
 
 
@@ -88,6 +91,7 @@ class Program:
     threads : samples are spread over this many threads
     nodes : in execution order, with the rule of each
     arena_bytes : memory for the tensors of one sample, as a target with TFLM's planner needs it
+    macs : multiply-accumulates of one sample, 0 where unknown
     """
 
     graph: Graph
@@ -95,6 +99,7 @@ class Program:
     threads: int
     nodes: tuple[BoundNode, ...]
     arena_bytes: int
+    macs: int = 0
     _idle: dict[tuple[int, bool], list[Session]] = field(default_factory=dict, repr=False)
     _pool: list[ThreadPoolExecutor] = field(default_factory=list, repr=False)
 
@@ -137,7 +142,7 @@ class Program:
                 stores[index][part] = value
 
         starts = range(0, samples, width)
-        for start, _ in zip(starts, self._threads().map(run_chunk, starts), strict=True):
+        for start, _ in zip(starts, self._threads(samples).map(run_chunk, starts), strict=True):
             if progress is not None:
                 progress(min(width, samples - start))
         return stores
@@ -163,11 +168,17 @@ class Program:
 
     def _chunk(self, samples: int) -> int:
         """How many samples to run together: as many as fit the cache, in chunks of one size."""
-        most = max(1, min(CHUNK_SAMPLES, CHUNK_BYTES // max(self.arena_bytes, 1), -(-samples // self.threads)))
+        most = max(
+            1, min(CHUNK_SAMPLES, CHUNK_BYTES // max(self.arena_bytes, 1), -(-samples // self._workers(samples)))
+        )
         return -(-samples // -(-samples // most))
 
-    def _threads(self) -> "_Executor":
-        if self.threads == 1:
+    def _workers(self, samples: int) -> int:
+        """How many threads this much work is worth."""
+        return 1 if 0 < self.macs * samples < THREAD_MACS else self.threads
+
+    def _threads(self, samples: int) -> "_Executor":
+        if self._workers(samples) == 1:
             return _Inline()
         if not self._pool:
             self._pool.append(ThreadPoolExecutor(self.threads))
@@ -211,7 +222,8 @@ def compile(graph: Graph, engine: str | Engine, threads: int = 1) -> Program:
             f"graph {graph.name!r} needs {arena.size_bytes} bytes for one sample; the limit is {SAMPLE_BYTES_LIMIT}"
         )
     nodes = tuple(_bind(NodeView(graph, node), profile) for node in graph.nodes)
-    return Program(graph, profile, threads, nodes, arena.size_bytes)
+    macs = sum(operator(node.view).macs(node.view) for node in nodes)
+    return Program(graph, profile, threads, nodes, arena.size_bytes, macs)
 
 
 def simulate(
