@@ -24,6 +24,7 @@ FLOAT_VECTOR, CODE_VECTOR = 8, 16
 _BYTES = ("int8", "uint8")
 _FROM_FLOAT = [f"float32>{dtype}" for dtype in _BYTES]
 _BYTE_TO_BYTE = [f"{source}>{target}" for source in _BYTES for target in _BYTES]
+_MICRO_BYTES = [pair for pair in _BYTE_TO_BYTE if pair != "uint8>uint8"]
 
 
 def _eight_bit(view: NodeView) -> Rule | None:
@@ -55,7 +56,7 @@ class Quantize(Op):
         "xnnpack": {**_each(_FROM_FLOAT, Rule("limited_half_even")), **_each(_BYTE_TO_BYTE, _eight_bit)},
         "tflite-micro": {
             **_each(["float32>int8"], Rule("half_away")),
-            **_each(_BYTE_TO_BYTE, Rule("double_rounding")),
+            **_each(_MICRO_BYTES, Rule("double_rounding")),
         },
     }
 
