@@ -1,0 +1,66 @@
+"""`hwsim verify`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import hwsim
+from hwsim.cli._options import EngineName, InputFile, Json, Samples, Seed, inputs, rows
+from hwsim.errors import InputError
+from hwsim.reports.terminal import announce_compilation, out, progress_bar
+
+if TYPE_CHECKING:
+    from hwsim.verify import Check
+
+
+def verify(
+    model: Annotated[
+        Path | None, typer.Argument(help="a .tflite or .hwsim file; with --golden LAYER.npz none", show_default=False)
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="the real engine to run; default: the one that --engine simulates")
+    ] = None,
+    golden: Annotated[
+        Path | None,
+        typer.Option(help=".npz with recorded tensors under their names, or without MODEL one layer (docs/verify.md)"),
+    ] = None,
+    engine: EngineName = None,
+    input: InputFile = None,
+    samples: Samples = 20,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Compare every tensor with a real engine or a recording; explain the first difference."""
+    from hwsim.reports.console import check_facts, print_check, print_json
+
+    if golden is not None and against is not None:
+        raise InputError("--golden and --against exclude each other; give one of them")
+    announce_compilation()
+    if model is None:
+        check = _verify_layer(golden, engine, input)
+    elif golden is None and against is None and engine is None:
+        raise InputError(
+            "--against is missing; name a real engine (`hwsim engines` lists them) or give --golden FILE.npz"
+        )
+    else:
+        graph = hwsim.load(model)
+        simulated = engine or against or "litert-reference"
+        x = None if golden is not None and input is None else inputs(graph, input, samples, seed, extremes=True)
+        with progress_bar("verifying", rows(x or [])) as advance:
+            check = hwsim.verify(graph, x, engine=simulated, against=golden or against, progress=advance)
+    if json:
+        print_json(check_facts(check))
+    else:
+        print_check(out, check)
+    raise typer.Exit(0 if check.exact else 1)
+
+
+def _verify_layer(golden: Path | None, engine: str | None, input: Path | None) -> "Check":
+    from hwsim.verify import verify_layer
+
+    if golden is None:
+        raise InputError("MODEL is missing; name a .tflite or .hwsim file, or give --golden LAYER.npz with one layer")
+    if input is not None:
+        raise InputError("--input needs a MODEL; a layer's input is in the --golden file itself")
+    return verify_layer(golden, engine=engine or "litert-reference")
