@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hwsim.cost_models import estimate as estimate
     from hwsim.engines import engines as engines
     from hwsim.errors import HwsimError as HwsimError
     from hwsim.graph import Graph as Graph
     from hwsim.importers import load as load
     from hwsim.simulate import compile as compile
     from hwsim.simulate import simulate as simulate
+    from hwsim.targets import targets as targets
     from hwsim.verify import verify as verify
 
 __version__ = "0.1.0"
@@ -22,8 +24,10 @@ _HOMES = {
     "HwsimError": "hwsim.errors",
     "compile": "hwsim.simulate",
     "engines": "hwsim.engines",
+    "estimate": "hwsim.cost_models",
     "load": "hwsim.importers",
     "simulate": "hwsim.simulate",
+    "targets": "hwsim.targets",
     "verify": "hwsim.verify",
 }
 

@@ -1,9 +1,17 @@
-"""Systolic arrays: stall-free cycles of a matrix product in three dataflows.
+"""Systolic arrays: matrix products in three dataflows, memories beside them.
 
-Source: SCALE-Sim (Samajdar et al., arXiv 1811.02883) and its simulator's "Total Cycles" without bandwidth stalls.
+Stall-free cycles: SCALE-Sim (Samajdar et al., arXiv 1811.02883), its simulator's "Total Cycles" without bandwidth
+stalls. A layer's memory time is its traffic over each memory's bandwidth; double buffering lets the longer of
+compute and memory hide the shorter, as SCALE-Sim v2 has it. Weights that do not fit beside the activations stream once per run;
+a layer whose activations do not fit is tiled, and its weights are read once per tile.
 """
 
+from math import ceil
+
+from hwsim.cost_models.cost import LayerCost
+from hwsim.cost_models.work import FREE, Network, Work
 from hwsim.errors import InputError, unknown
+from hwsim.targets.systolic import Array, SystolicProfile
 
 _MAPPINGS = {"os": ("m", "n", "k"), "ws": ("k", "n", "m"), "is": ("k", "m", "n")}
 
@@ -30,3 +38,43 @@ def gemm_cycles(*, dataflow: str, rows: int, cols: int, m: int, k: int, n: int) 
     folds = -(-down // rows) * -(-across // cols)
     fill = rows if dataflow == "os" else 2 * rows
     return folds * (time + fill + cols - 2) - 1
+
+
+def network_costs(network: Network, profile: SystolicProfile, runtime: str) -> list[LayerCost]:
+    """The cost of each layer of `network`; a plain array has no runtimes."""
+    return [_layer_cost(work, profile) for work in network.works]
+
+
+def _layer_cost(work: Work, profile: SystolicProfile) -> LayerCost:
+    if work.op in FREE:
+        return LayerCost(0.0, 0.0)
+    array = profile.array
+    compute = _products(work, array) if work.macs else max(work.inputs, work.outputs) / array.vector_lanes
+    traffic = _traffic(work, profile)
+    memory = max((sum(moved) / profile.memories[name].bytes_per_cycle for name, moved in traffic.items()), default=0)
+    return LayerCost(
+        cycles=max(compute, memory) + array.layer_cycles,
+        compute_cycles=compute,
+        memory_cycles=memory,
+        overhead_cycles=array.layer_cycles,
+        traffic_bytes=traffic,
+        peak_macs_per_cycle=array.rows * array.cols,
+    )
+
+
+def _products(work: Work, array: Array) -> float:
+    """Cycles of a layer's products; operands wider than an element's take as many passes as they have parts."""
+    m, k, n = work.gemm
+    passes = ceil(work.weight_bits / array.mac_bits) * ceil(work.activation_bits / array.mac_bits)
+    return passes * work.groups * gemm_cycles(dataflow=array.dataflow, rows=array.rows, cols=array.cols, m=m, k=k, n=n)
+
+
+def _traffic(work: Work, profile: SystolicProfile) -> dict[str, tuple[float, float]]:
+    """Bytes read and written: activations stay in SRAM while they fit, weights come from outside once per tile."""
+    sram = profile.memories["sram"].size_bytes
+    together = work.input_bytes + work.output_bytes
+    tiles = max(1, ceil(together / sram))
+    outside_reads = work.weight_bytes * tiles + (work.input_bytes if tiles > 1 else 0)
+    outside_writes = work.output_bytes if tiles > 1 else 0.0
+    sram_reads = work.input_bytes + work.weight_bytes * tiles
+    return {"sram": (sram_reads, work.output_bytes), "dram": (outside_reads, outside_writes)}

@@ -1,0 +1,192 @@
+"""What a network asks of a machine: one record of work per operator, whatever machine it is."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from hwsim.errors import GraphError, InputError
+from hwsim.graph import Graph, NodeView, Tensor
+from hwsim.ops import operators
+from hwsim.simulate.arena import plan
+
+Size = tuple[int, int, int]
+"""Height, width, channels."""
+
+WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv", "batch_matmul")
+FREE = ("reshape", "squeeze", "expand_dims")
+"""Operators that move nothing: their output lies where their input lay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One operator applied once.
+
+    Parameters
+    ----------
+    name : of the node
+    op : hwsim's name of the operator
+    input_size, output_size : of the first input and output; 1 where there are fewer dimensions
+    kernel, stride : height and width
+    groups : of a convolution; a depthwise one has as many as input channels
+    macs : multiply-accumulates
+    weights : how many weights it reads
+    weight_bits, activation_bits : their widths
+    bias_bytes : of biases, multipliers and shifts
+    other_elements : elements of further computed inputs
+    batch : images
+    """
+
+    name: str
+    op: str
+    input_size: Size
+    output_size: Size
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    groups: int = 1
+    macs: int = 0
+    weights: int = 0
+    weight_bits: int = 8
+    activation_bits: int = 8
+    bias_bytes: int = 0
+    other_elements: int = 0
+    batch: int = 1
+
+    @property
+    def inputs(self) -> int:
+        """Elements of the first input."""
+        return self.batch * prod(self.input_size)
+
+    @property
+    def outputs(self) -> int:
+        """Elements of the output."""
+        return self.batch * prod(self.output_size)
+
+    @property
+    def input_bytes(self) -> float:
+        """Bytes of all computed inputs."""
+        return (self.inputs + self.other_elements) * self.activation_bits / 8
+
+    @property
+    def output_bytes(self) -> float:
+        """Bytes of the output."""
+        return self.outputs * self.activation_bits / 8
+
+    @property
+    def weight_bytes(self) -> float:
+        """Bytes of weights, biases and what belongs to them."""
+        return self.weights * self.weight_bits / 8 + self.bias_bytes
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether every input channel has filters of its own."""
+        return self.groups > 1 and self.groups == self.input_size[2]
+
+    @property
+    def gemm(self) -> tuple[int, int, int]:
+        """(m, k, n) of each group's matrix product: output positions, taps, filters."""
+        positions = self.batch * self.output_size[0] * self.output_size[1]
+        filters = max(self.output_size[2] // self.groups, 1)
+        return positions, max(self.macs // max(positions * filters * self.groups, 1), 1), filters
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The work of a network, in order.
+
+    Parameters
+    ----------
+    name : for titles
+    works : one per operator
+    live_bytes : activations alive while each runs
+    arena_bytes : peak of activations as the planner places them; a lower bound where `arena_exact` is False, as a
+        table of layers does not say which tensors outlive their neighbors
+    flash_bytes : of all constants
+    """
+
+    name: str
+    works: tuple[Work, ...]
+    live_bytes: tuple[int, ...]
+    arena_bytes: int
+    flash_bytes: int
+    arena_exact: bool = True
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one run."""
+        return sum(work.macs for work in self.works)
+
+
+def network_of(graph: Graph) -> Network:
+    """The work of `graph`, its arena as planned, and the bytes of its constants."""
+    arena = plan(graph)
+    live = [0] * len(graph.nodes)
+    for place in arena.places.values():
+        for position in range(max(place.first, 0), min(place.last, len(live) - 1) + 1):
+            live[position] += place.size_bytes
+    constants = sum(tensor.size_bytes for tensor in graph.tensors if tensor.data is not None)
+    works = tuple(_work(NodeView(graph, node)) for node in graph.nodes)
+    return Network(graph.name, works, tuple(live), arena.size_bytes, constants)
+
+
+def chain(name: str, works: tuple[Work, ...]) -> Network:
+    """A network known by its layers alone."""
+    if not works:
+        raise InputError(f"{name}: has no layers; expected at least one")
+    live = tuple(int(work.input_bytes + work.output_bytes) for work in works)
+    return Network(name, works, live, max(live), int(sum(work.weight_bytes for work in works)), arena_exact=False)
+
+
+def _work(view: NodeView) -> Work:
+    op = operators().get(view.node.op)
+    first, out = view.optional(0), view.outputs[0] if view.outputs else None
+    if first is None or out is None:
+        raise GraphError(f"{view.label}: has no input or no output; its work is unknown")
+    others = [t for t in view.inputs[1:] if t is not None and t.data is None]
+    constants = [t for t in view.inputs[1:] if t is not None and t.data is not None]
+    weighted = view.node.op in WEIGHTED and constants
+    weights = constants[0] if weighted else None
+    return Work(
+        name=view.node.name,
+        op=view.node.op,
+        input_size=_size(first),
+        output_size=_size(out),
+        kernel=_kernel(view, weights),
+        stride=_pair(view, "stride"),
+        groups=_groups(view, weights),
+        macs=op.macs(view) if op else 0,
+        weights=prod(weights.shape) if weights else 0,
+        weight_bits=_bits(weights) if weights else 8,
+        activation_bits=_bits(first),
+        bias_bytes=sum(tensor.size_bytes for tensor in constants[1:]) if weighted else 0,
+        other_elements=sum(prod(tensor.shape) for tensor in others),
+    )
+
+
+def _size(tensor: Tensor) -> Size:
+    """The last three dimensions; leading ones join the height."""
+    *leading, height, width, channels = (1, 1, *tensor.shape)
+    return prod(leading) * height if len(tensor.shape) > 3 else height, width, channels
+
+
+def _bits(tensor: Tensor) -> int:
+    return np.dtype(tensor.dtype).itemsize * 8
+
+
+def _kernel(view: NodeView, weights: Tensor | None) -> tuple[int, int]:
+    if weights is not None and len(weights.shape) == 4:
+        return weights.shape[1], weights.shape[2]
+    return _pair(view, "filter")
+
+
+def _pair(view: NodeView, what: str) -> tuple[int, int]:
+    return view.integer(f"{what}_h", 1), view.integer(f"{what}_w", 1)
+
+
+def _groups(view: NodeView, weights: Tensor | None) -> int:
+    channels = view.input(0).shape[-1] if view.input(0).shape else 1
+    if view.node.op == "depthwise_conv2d":
+        return channels
+    if view.node.op == "conv2d" and weights is not None and weights.shape[-1]:
+        return channels // weights.shape[-1]
+    return 1
