@@ -2,8 +2,8 @@
 
 Stall-free cycles: SCALE-Sim (Samajdar et al., arXiv 1811.02883), its simulator's "Total Cycles" without bandwidth
 stalls. A layer's memory time is its traffic over each memory's bandwidth; double buffering lets the longer of
-compute and memory hide the shorter, as SCALE-Sim v2 has it. Weights that do not fit beside the activations stream once per run;
-a layer whose activations do not fit is tiled, and its weights are read once per tile.
+compute and memory hide the shorter, as SCALE-Sim v2 has it. Weights come from outside; a layer whose activations do
+not fit is tiled, and its weights are read once per tile.
 """
 
 from math import ceil
@@ -40,7 +40,7 @@ def gemm_cycles(*, dataflow: str, rows: int, cols: int, m: int, k: int, n: int) 
     return folds * (time + fill + cols - 2) - 1
 
 
-def network_costs(network: Network, profile: SystolicProfile, runtime: str) -> list[LayerCost]:
+def network_costs(network: Network, profile: SystolicProfile, _runtime: str) -> list[LayerCost]:
     """The cost of each layer of `network`; a plain array has no runtimes."""
     return [_layer_cost(work, profile) for work in network.works]
 
