@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwsim.cost_models import estimate as estimate
+    from hwsim.cost_models.fit import fit as fit
     from hwsim.engines import engines as engines
     from hwsim.errors import HwsimError as HwsimError
     from hwsim.graph import Graph as Graph
@@ -25,6 +26,7 @@ _HOMES = {
     "compile": "hwsim.simulate",
     "engines": "hwsim.engines",
     "estimate": "hwsim.cost_models",
+    "fit": "hwsim.cost_models.fit",
     "load": "hwsim.importers",
     "simulate": "hwsim.simulate",
     "targets": "hwsim.targets",

@@ -8,7 +8,10 @@ from hwsim.errors import InputError, unknown
 from hwsim.targets._loader import FOLDER, Sourced, Target, checked, read
 from hwsim.targets._profile import Profile
 
-__all__ = ["Profile", "Sourced", "Target", "checked", "read", "target", "targets"]
+NETWORKS = Path(__file__).parent / "networks"
+"""Tables of layers of public networks, which measurements name."""
+
+__all__ = ["NETWORKS", "Profile", "Sourced", "Target", "checked", "read", "target", "targets"]
 
 
 @cache

@@ -1,0 +1,53 @@
+"""Options of the commands that cost a network on targets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwsim.errors import InputError
+
+if TYPE_CHECKING:
+    from hwsim.cost_models import Estimate, Network
+
+ModelOrTable = Annotated[
+    Path, typer.Argument(help="a .tflite or .hwsim file, or a .csv table of layers", show_default=False)
+]
+TargetNames = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="NAME, NAME@BOARD or a .toml file; several with commas; `hwsim targets` lists them"),
+]
+RuntimeName = Annotated[str | None, typer.Option("--runtime", help="the library on the target; `hwsim targets NAME`")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="another value for a target's number: clock_hz=80e6; may be repeated")
+]
+
+
+def network_at(path: Path) -> "Network":
+    """The work of the model or table of layers at `path`."""
+    import hwsim
+    from hwsim.cost_models import network_of, read_layer_table
+
+    return read_layer_table(path) if path.suffix.lower() == ".csv" else network_of(hwsim.load(path))
+
+
+def estimates(
+    model: Path, targets: Sequence[str] | None, runtime: str | None, settings: Sequence[str] | None
+) -> "list[Estimate]":
+    """`model` on each of the targets."""
+    import hwsim
+
+    names = [name for word in targets or [] for name in word.split(",") if name]
+    if not names:
+        raise InputError("--target is missing; `hwsim targets` lists them, for instance --target cortex-m4")
+    network, values = network_at(model), dict(_setting(text) for text in settings or [])
+    return [hwsim.estimate(network, name, runtime, values) for name in names]
+
+
+def _setting(text: str) -> tuple[str, float]:
+    key, _, value = text.partition("=")
+    try:
+        return key, float(value)
+    except ValueError:
+        raise InputError(f"--set {text!r}: expected NUMBER=VALUE, for instance --set clock_hz=80e6") from None

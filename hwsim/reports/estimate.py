@@ -1,0 +1,134 @@
+"""What a network costs on targets: tables for the terminal, and the same facts as JSON or CSV."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hwsim.cost_models import Estimate
+from hwsim.reports.console import Facts, table
+from hwsim.reports.files import write_text
+from hwsim.reports.units import kib, percent, si, si_band
+
+
+def estimate_facts(estimate: Estimate) -> Facts:
+    """What `hwsim estimate --json` says of one target."""
+    profile = estimate.profile
+    return {
+        "network": estimate.network.name,
+        "target": estimate.target.name,
+        "runtime": estimate.runtime,
+        "engine": profile.engine,
+        "engine_assumed": profile.engine_assumed,
+        "macs": estimate.network.macs,
+        "cycles": estimate.cycles,
+        "clock_hz": profile.clock_hz,
+        "latency_s": estimate.latency_s,
+        "latency_band_s": estimate.latency_band_s,
+        "energy_j": estimate.energy_j,
+        "energy_band_j": estimate.energy_band_j,
+        "peak_sram_bytes": estimate.peak_sram_bytes,
+        "peak_sram_is_exact": estimate.network.arena_exact,
+        "flash_bytes": estimate.flash_bytes,
+        "utilization": estimate.utilization,
+        "notes": notes(estimate),
+        "layers": estimate.table.to_dict("records"),
+        "provenance": {
+            path: {"value": number.value, "source": number.source} for path, number in estimate.provenance.items()
+        },
+    }
+
+
+def notes(estimate: Estimate) -> list[str]:
+    """What a reader must know of an estimate before believing it."""
+    profile = estimate.profile
+    found = []
+    for what, band, given in (
+        ("latency", profile.bands.latency, True),
+        ("energy", profile.bands.energy, estimate.energy_j is not None),
+    ):
+        if not given:
+            found.append(f"{what}: {profile.name} says nothing of it")
+        elif band is None:
+            found.append(f"{what}: no device of this class was ever compared with a measurement; there is no band")
+        else:
+            found.append(
+                f"{what}: nine of ten of {band.rows} held-out measurements lay {band.low:.2f} to {band.high:.2f} "
+                f"times the estimate; median error {percent(band.median_error)}"
+            )
+    if profile.engine_assumed:
+        found.append(f"arithmetic: the maker does not publish it; {profile.engine} is assumed")
+    if not estimate.network.arena_exact:
+        found.append("peak SRAM: a lower bound; a table of layers does not say which tensors live on")
+    found.extend(over_capacity(estimate))
+    return found
+
+
+def over_capacity(estimate: Estimate) -> list[str]:
+    """Which memory the network does not fit."""
+    memories = estimate.profile.memories
+    asked = (("sram", estimate.peak_sram_bytes, "activations"), ("flash", estimate.flash_bytes, "constants"))
+    return [
+        f"{name}: {what} need {kib(size)}, {estimate.target.name} has {kib(memories[name].size_bytes)}"
+        for name, size, what in asked
+        if name in memories and size > memories[name].size_bytes
+    ]
+
+
+def print_estimates(console: Console, estimates: Sequence[Estimate], layers: bool = True) -> None:
+    """Summaries side by side; with one target, its layers too."""
+    first = estimates[0].network
+    console.print(f"{first.name}: {len(first.works)} layers, {first.macs:,} MACs", highlight=False)
+    console.print(_summary(estimates))
+    for estimate in estimates:
+        for note in notes(estimate):
+            console.print(f"{estimate.target.name}: {note}", style="dim", highlight=False, soft_wrap=True)
+    if layers and len(estimates) == 1:
+        console.print(_layers(estimates[0]))
+
+
+def write_csv(estimates: Sequence[Estimate], path: Path) -> None:
+    """One line per layer and target."""
+    import pandas as pd
+
+    tables = [e.table.assign(target=e.target.name, runtime=e.runtime) for e in estimates]
+    write_text(path, pd.concat(tables).to_csv(index=False))
+
+
+def _summary(estimates: Sequence[Estimate]) -> Table:
+    rows = [
+        (
+            e.target.name,
+            e.runtime or "-",
+            si_band(e.latency_s, e.latency_band_s, "s"),
+            si_band(e.energy_j, e.energy_band_j, "J"),
+            kib(e.peak_sram_bytes),
+            kib(e.flash_bytes),
+            percent(e.utilization),
+        )
+        for e in estimates
+    ]
+    columns = ("target", "runtime", "latency", "energy", "peak SRAM", "flash", "use")
+    return table("", columns, rows, columns[2:])
+
+
+def _layers(estimate: Estimate) -> Table:
+    total = estimate.latency_s or 1.0
+    rows = [
+        (
+            index,
+            layer.work.op,
+            f"{layer.work.macs:,}",
+            f"{layer.cost.cycles:,.0f}",
+            si(layer.latency_s, "s"),
+            percent(layer.latency_s / total),
+            si(layer.energy_j, "J"),
+            percent(layer.utilization),
+            layer.cost.bound,
+            layer.work.name,
+        )
+        for index, layer in enumerate(estimate.layers)
+    ]
+    columns = ("#", "op", "MACs", "cycles", "latency", "share", "energy", "use", "bound by", "name")
+    return table("layers", columns, rows, ("#", *columns[2:8]))
