@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 TIED = "runtimes."
+SCAN_PLACES = 9
 SCALE = 0.1
 """Residuals beyond a tenth count less than by their square."""
 
@@ -85,7 +86,7 @@ def fit(
         raise InputError(unknown("hold_out", hold_out, ("device", "network", "none")))
     problem = Problem(targets, measurements, load)
     everything = np.ones(len(measurements), bool)
-    fitted = problem.solve(everything, problem.start)
+    fitted = problem.solve(everything, problem.scan(everything))
     if progress:
         progress(1)
     groups = [getattr(m, hold_out) if hold_out != "none" else "" for m in measurements]
@@ -128,14 +129,24 @@ class Problem:
         touched = {c.path for c in found if any(self._touches(c, row) for row in range(len(self.names)))}
         self.constants = [c for c in found if c.path in touched]
         if not self.constants:
-            raise InputError(
-                "no number is marked free; give one limits: { value = 2, source = '...', free = [0.5, 8] }"
-            )
+            raise InputError("no number is free; give one limits: { value = 2, source = '...', free = [0.5, 8] }")
 
     @property
     def start(self) -> Vector:
         """The point of the targets' own values."""
         return np.array([_inside(c, c.value) for c in self.constants])
+
+    def scan(self, rows: NDArray[np.bool_]) -> Vector:
+        """A start for `solve`: each constant in turn at the best of a few places in its range.
+
+        A constant that bounds nothing where it stands, a fast memory's bandwidth, has no slope to follow.
+        """
+        point = self.start
+        for i, constant in enumerate(self.constants):
+            places = np.linspace(_inside(constant, constant.low), _inside(constant, constant.high), SCAN_PLACES)
+            tried = [point, *(np.concatenate([point[:i], [place], point[i + 1 :]]) for place in places)]
+            point = min(tried, key=lambda candidate: float(np.sum(np.abs(self._residuals(candidate, rows)))))
+        return point
 
     def solve(self, rows: NDArray[np.bool_], start: Vector) -> Vector:
         """The point that fits `rows` best."""

@@ -29,6 +29,7 @@ OPS = {
     "flatten": "reshape",
     "activation": "activation",
 }
+KERAS = ("Conv2D", "DepthwiseConv2D", "Dense", "Add", "Multiply", "AveragePooling2D", "MaxPooling2D", "Concatenate")
 FUSED = ("relu", "relu6", "batchnormalization", "dropout", "rescaling", "normalization", "inputlayer")
 """What a converter folds into the layer before: no work of its own."""
 
@@ -73,7 +74,7 @@ def _own(row: Mapping[str, str], where: str) -> Work | None:
         return None
     op = OPS.get(kind, row["op"] if row["op"] in OPS.values() else None)
     if op is None:
-        raise InputError(f"{where}: {unknown('op', row['op'], [*OPS, *FUSED])}")
+        raise InputError(f"{where}: {unknown('op', row['op'], KERAS)}")
     size = {column: _size(row, column, where, 1) for column in SIZES}
     outputs = size["out_h"] * size["out_w"] * size["out_c"]
     weighted = op in ("conv2d", "depthwise_conv2d", "fully_connected")
