@@ -6,6 +6,8 @@ The names below are loaded on first use, so that `import hwsim` stays light.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hwsim._version import __version__
+
 if TYPE_CHECKING:
     from hwsim.cost_models import estimate as estimate
     from hwsim.cost_models.fit import fit as fit
@@ -13,12 +15,11 @@ if TYPE_CHECKING:
     from hwsim.errors import HwsimError as HwsimError
     from hwsim.graph import Graph as Graph
     from hwsim.importers import load as load
+    from hwsim.reports.page import report as report
     from hwsim.simulate import compile as compile
     from hwsim.simulate import simulate as simulate
     from hwsim.targets import targets as targets
     from hwsim.verify import verify as verify
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Graph": "hwsim.graph",
@@ -28,6 +29,7 @@ _HOMES = {
     "estimate": "hwsim.cost_models",
     "fit": "hwsim.cost_models.fit",
     "load": "hwsim.importers",
+    "report": "hwsim.reports.page",
     "simulate": "hwsim.simulate",
     "targets": "hwsim.targets",
     "verify": "hwsim.verify",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 
-import hwsim
+from hwsim._version import __version__
 
 INSTRUCTIONS = {
     "avx2": "avx2",
@@ -48,7 +48,7 @@ class Machine:
 def this_machine() -> Machine:
     """The machine that this process runs on."""
     present = import_module("llvmlite.binding").get_host_cpu_features()
-    versions = {"hwsim": hwsim.__version__, "Python": platform.python_version()}
+    versions = {"hwsim": __version__, "Python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)
