@@ -22,6 +22,8 @@ from tests.random_graphs import conv2d
 from tests.test_simulate import two_layers
 from tests.verify.test_layer import NO_LAYER
 
+NOT_FLOAT = "fully_connected 'h': engine 'float' cannot run it on int8; it runs float32"
+
 KNOWN = "expected a .tflite file ('TFL3' at byte 4) or a .hwsim file"
 
 
@@ -75,7 +77,8 @@ def test_info_shows_network(command, folder):
         "output y: int8 [1, 1], scale 1, zero_point 0",
         "2 nodes, 8 MACs, 10 constants in 16 bytes",
     ]
-    assert lines[-len(hwsim.engines()) :] == [f"{name}: runs it" for name in hwsim.engines()]
+    engines = dict(line.split(": ", 1) for line in lines[-len(hwsim.engines()) :])
+    assert engines == dict.fromkeys(hwsim.engines(), "runs it") | {"float": f"cannot run 2 nodes, first {NOT_FLOAT}"}
 
 
 def test_info_as_json(command, folder):
@@ -84,7 +87,8 @@ def test_info_as_json(command, folder):
     assert (status, err) == (0, "")
     assert facts["inputs"] == [{"name": "x", "dtype": "int8", "shape": [1, 3], "format": "scale 1, zero_point 0"}]
     assert [(node["op"], node["macs"]) for node in facts["nodes"]] == [("fully_connected", 6), ("fully_connected", 2)]
-    assert facts["engines"] == {name: [] for name in hwsim.engines()}
+    assert facts["engines"].pop("float")[0] == NOT_FLOAT
+    assert facts["engines"] == {name: [] for name in hwsim.engines() if name != "float"}
 
 
 def test_info_says_which_nodes_an_engine_cannot_run(command, folder):
@@ -102,7 +106,9 @@ def test_info_never_promises_what_compile_refuses(command, folder):
     single("fully_connected", computed, tensor("y", (1, 2)), **options).save("odd.hwsim")
     reason = "fully_connected 'y': input 'w' is computed; expected a constant"
     status, out, _ = command("info", "odd.hwsim", "--json")
-    assert (status, json.loads(out)["engines"]) == (0, {name: [reason] for name in hwsim.engines()})
+    engines = json.loads(out)["engines"]
+    assert engines.pop("float") == ["fully_connected 'y': engine 'float' cannot run it on int8; it runs float32"]
+    assert (status, engines) == (0, {name: [reason] for name in hwsim.engines() if name != "float"})
     refused = command("run", "odd.hwsim", "--engine", "xnnpack")
     assert refused == (2, "", f"error: {reason}\n")
 
@@ -283,7 +289,7 @@ def test_verify_output_stage(command, folder):
 def test_engines_lists_them(command):
     status, out, err = command("engines")
     assert (status, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines() if line[:1] in "tlx"] == [*hwsim.engines()]
+    assert [line.split()[0] for line in out.splitlines() if line[:1] in "ftlx"] == [*hwsim.engines()]
     status, out, err = command("engines", "--json")
     assert (status, err, list(json.loads(out))) == (0, "", [*hwsim.engines()])
 

@@ -5,13 +5,13 @@ import pytest
 
 import hwsim
 from hwsim.errors import UnsupportedError
-from hwsim.graph.probes import probe_inputs
+from hwsim.graph.probes import probe_inputs, random_inputs
 from hwsim.verify.reference import ReferenceSession, installed
 
 INT8 = ["ad01_int8", "hello_world_int8", "kws_ref_model", "micro_speech_quantized", "pretrainedResnet_quant",
         "tf2_mobilenet_v2_1.0_224_ptq", "vww_96_int8"]  # fmt: skip
 UINT8 = ["deeplabv3_mnv2_dm05_pascal_quant", "mobilenet_v1_0.25_128_quant"]
-ENGINES = sorted(hwsim.engines())
+ENGINES = sorted(hwsim.engines.real_engines())
 
 
 @pytest.fixture
@@ -62,3 +62,25 @@ def test_resnet_predicts_as_the_real_engine_on_every_image(shared_models, real):
     scores = session.tensors({graph.inputs[0]: x[:, None]})[graph.outputs[0]].reshape(len(x), -1)
     np.testing.assert_array_equal(predicted, scores.argmax(axis=1))
     assert int((predicted == y).sum()) == CORRECT[real]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["pretrainedResnet", "vww_96_float"])
+def test_float_network_agrees_with_litert(shared_models, name):
+    if installed(hwsim.engines()["float"]) is None:
+        pytest.skip("needs the package ai-edge-litert: pip install 'hwsim[verify]'")
+    graph = hwsim.load(shared_models(f"{name}.tflite"))
+    check = hwsim.verify(graph, random_inputs(graph, 3), engine="float")
+    assert check.agrees and check.tolerance == 1e-5, check.explanation
+    assert check.compared == len(check.tensors) == len(graph.nodes)
+
+
+def test_float_resnet_scores_what_is_published(shared_models):
+    """87.71 % of the 846 images: 742."""
+    images = shared_models("pretrainedResnet.tflite").parents[1] / "data" / "cifar10_test_lossless846.npz"
+    if not images.exists():
+        pytest.skip("needs the images in ../shared/data")
+    with np.load(images) as data:
+        x, y = data["x"].astype(np.float32), data["y"]
+    scores = hwsim.simulate(hwsim.load(shared_models("pretrainedResnet.tflite")), x, "float").outputs[0]
+    assert int((scores.argmax(axis=1) == y).sum()) == 742

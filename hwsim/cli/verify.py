@@ -53,7 +53,7 @@ def verify(
         print_json(check_facts(check))
     else:
         print_check(out, check)
-    raise typer.Exit(0 if check.exact else 1)
+    raise typer.Exit(0 if check.agrees else 1)
 
 
 def _verify_layer(golden: Path | None, engine: str | None, input: Path | None) -> "Check":

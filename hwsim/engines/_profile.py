@@ -43,6 +43,8 @@ class Engine:
     reference : how `hwsim.verify` runs the real thing, a key of `verify.reference.RUNNERS`; None where nobody can
     package : the Python package that brings the real engine
     processor : which processor's code paths the rules follow
+    tolerance : how far a float may be from the reference's, relative to the range of its tensor (0 included) in the
+        same sample; 0 where every bit counts. Integers are always compared by equality.
     source : where the rules were read or measured
     """
 
@@ -53,4 +55,5 @@ class Engine:
     reference: str | None = None
     package: str | None = None
     processor: str = "any"
+    tolerance: float = 0.0
     source: str = ""

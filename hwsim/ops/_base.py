@@ -119,9 +119,10 @@ def limits(dtype: str) -> tuple[int, int]:
 def everywhere(
     algorithm: str, *signatures: str, micro: Sequence[str] | None = None
 ) -> Mapping[str, Mapping[str, RuleFor]]:
-    """Rules of an operator that all four TFLite engines compute alike; `micro` lists what TFLM takes, if not all."""
+    """Rules of an operator that every engine computes alike; `micro` lists what TFLM takes, if not all."""
     rule = Rule(algorithm)
     return {
         "litert-reference": dict.fromkeys(signatures, rule),
         "tflite-micro": dict.fromkeys(signatures if micro is None else micro, rule),
+        "float": dict.fromkeys(signatures, rule),
     }

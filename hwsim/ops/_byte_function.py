@@ -10,6 +10,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.lookup import codes_half_away, codes_half_even, lookup
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule
+from hwsim.ops._float import FLOAT, Reals, pointwise
 from hwsim.quantizers.multiplier import quantize_multiplier
 
 Array = NDArray[Any]
@@ -24,10 +25,16 @@ class ByteFunction(Op):
         """Fill `out`, of shape (256,), with the codes for all `values`: codes less their zero point, in order."""
         raise NotImplementedError
 
+    def real(self, view: NodeView, values: Reals) -> Any:
+        """The function of float32 `values`."""
+        raise NotImplementedError
+
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (view.input(0).shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return pointwise(lambda values: self.real(view, values))
         low, high = limits(view.input(0).dtype)
         table = np.empty(256, view.output().dtype)
         self.table(view, rule, np.arange(low, high + 1) - view.input(0).zero_point, table)

@@ -8,6 +8,7 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._vector_elementwise import average_pool
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._window import window
@@ -31,6 +32,7 @@ class Pool2d(Op):
     rules = {
         "litert-reference": {"int8": Rule("integer"), "uint8": Rule("integer")},
         "tflite-micro": {"int8": Rule("integer")},
+        "float": FLOATS,
     }
 
     vector: ClassVar[bool] = False
@@ -38,6 +40,10 @@ class Pool2d(Op):
 
     def kernel(self) -> Callable[..., Any]:
         """The kernel: (images, window, minimum, maximum, out)."""
+        raise NotImplementedError
+
+    def float_step(self, view: NodeView) -> Step:
+        """What computes it on float32."""
         raise NotImplementedError
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -49,6 +55,8 @@ class Pool2d(Op):
         return ((batch, out_height, out_width, channels),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return self.float_step(view)
         source, output = view.input(0), view.output()
         if source.format is None or not source.format.same_as(output.format):
             raise ShapeError(

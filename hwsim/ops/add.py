@@ -12,6 +12,7 @@ from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
+from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import vector_addition
 from hwsim.ops._vector_layer import fits
@@ -30,12 +31,15 @@ class Add(Op):
         "litert-optimized": {"int8": Rule("tflite_simd"), "uint8": Rule("tflite_simd")},
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
         "tflite-micro": {"int8": Rule("tflite")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return binary(view, np.add)
         if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
             raise no_rule(view, rule)
         shape = view.output().shape

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from hwsim.graph import NodeView
 from hwsim.kernels.pooling import average_pool_2d
+from hwsim.ops._base import Step
+from hwsim.ops._float import average_pool_2d as float_average_pool_2d
 from hwsim.ops._pooling import Pool2d
 
 
@@ -16,6 +19,9 @@ class AveragePool2d(Pool2d):
 
     def kernel(self) -> Callable[..., Any]:
         return average_pool_2d
+
+    def float_step(self, view: NodeView) -> Step:
+        return float_average_pool_2d(view)
 
 
 OP = AveragePool2d()

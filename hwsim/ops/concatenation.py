@@ -20,6 +20,7 @@ class Concatenation(Op):
     rules = {
         "litert-reference": {**_COPY, "uint8": Rule("float32_requantize")},
         "tflite-micro": _COPY,
+        "float": _COPY,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -12,6 +12,8 @@ from hwsim.kernels.conv2d import conv2d, conv2d_int16_pairs
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
 from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._float import FLOAT, FLOATS
+from hwsim.ops._float import conv2d as float_conv2d
 from hwsim.ops._vector_layer import ConvLayer, fits
 from hwsim.ops._window import window
 
@@ -50,6 +52,7 @@ class Conv2d(Accumulating):
         },
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -67,6 +70,8 @@ class Conv2d(Accumulating):
         return prod(view.output().shape) * prod(view.input(1).shape[1:])
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return float_conv2d(view)
         out_channels, height, width, _ = view.input(1).shape
         groups = _groups(view)
         weights = np.ascontiguousarray(centered_weights(view).reshape(groups, out_channels // groups, -1))

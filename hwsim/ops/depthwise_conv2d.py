@@ -9,6 +9,8 @@ from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._float import FLOAT, FLOATS
+from hwsim.ops._float import depthwise_conv2d as float_depthwise_conv2d
 from hwsim.ops._vector_layer import DepthwiseLayer, fits
 from hwsim.ops._window import window
 
@@ -35,6 +37,7 @@ class DepthwiseConv2d(Accumulating):
         "litert-optimized": {"int8": Rule("double_half_up_by_8")},
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -52,6 +55,8 @@ class DepthwiseConv2d(Accumulating):
         return prod(view.output().shape) * prod(view.input(1).shape[1:3])
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return float_depthwise_conv2d(view)
         _, height, width, out_channels = view.input(1).shape
         weights = centered_weights(view)[0]
         bias = bias_or_zeros(view, out_channels)

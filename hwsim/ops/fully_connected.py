@@ -13,6 +13,8 @@ from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, rank
 from hwsim.ops._fixed import FixableStep, Fixed
+from hwsim.ops._float import FLOAT, FLOATS
+from hwsim.ops._float import fully_connected as float_fully_connected
 from hwsim.ops._vector_layer import ConvLayer, fits
 
 
@@ -42,6 +44,7 @@ class FullyConnected(Accumulating):
         "litert-optimized": {"int8": _optimized, "uint8": _optimized},
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -59,6 +62,8 @@ class FullyConnected(Accumulating):
         return prod(view.output().shape) * view.input(1).shape[1]
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return float_fully_connected(view)
         out_channels, depth = view.input(1).shape
         weights = np.ascontiguousarray(centered_weights(view))
         bias = bias_or_zeros(view, out_channels)

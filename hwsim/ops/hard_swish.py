@@ -11,6 +11,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.hard_swish import hard_swish
 from hwsim.ops._base import TfliteOptions, limits, no_rule
 from hwsim.ops._byte_function import BYTES, ByteFunction, multiplier_of
+from hwsim.ops._float import FLOATS, Reals
 
 
 class HardSwish(ByteFunction):
@@ -25,6 +26,7 @@ class HardSwish(ByteFunction):
     rules = {
         "litert-reference": dict.fromkeys(BYTES, Rule("sixteen_bits")),
         "tflite-micro": {"int8": Rule("sixteen_bits")},
+        "float": FLOATS,
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -39,6 +41,9 @@ class HardSwish(ByteFunction):
                 f"{view.output().scale!r}; no engine runs that"
             )
         hard_swish(values, output, reluish, view.output().zero_point, *limits(view.output().dtype), out)
+
+    def real(self, view: NodeView, values: Reals) -> Any:
+        return values * np.clip(values + np.float32(3.0), np.float32(0.0), np.float32(6.0)) / np.float32(6.0)
 
 
 def _cut(multiplier: tuple[int, int]) -> tuple[int, int]:

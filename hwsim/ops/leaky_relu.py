@@ -10,6 +10,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.leaky_relu import leaky_relu_double_rounding, leaky_relu_eight_bit_multiplier
 from hwsim.ops._base import TfliteOptions, limits, no_rule
 from hwsim.ops._byte_function import BYTES, ByteFunction, multiplier_of
+from hwsim.ops._float import FLOATS, Reals
 
 _SMALLEST, _LARGEST = np.float32(2.0**-8), np.float32(2.0**7)
 
@@ -37,6 +38,7 @@ class LeakyRelu(ByteFunction):
         "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
         "xnnpack": dict.fromkeys(BYTES, _eight_bit),
         "tflite-micro": {"int8": Rule("double_rounding")},
+        "float": FLOATS,
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -52,6 +54,9 @@ class LeakyRelu(ByteFunction):
             leaky_relu_double_rounding(values[None], slopes, identity, leak, *ends, out[None])
         else:
             raise no_rule(view, rule)
+
+    def real(self, view: NodeView, values: Reals) -> Any:
+        return np.where(values > 0, values, values * _alpha(view))
 
 
 def _alpha(view: NodeView) -> np.float32:

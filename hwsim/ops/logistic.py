@@ -11,10 +11,9 @@ from hwsim.graph import NodeView
 from hwsim.kernels.sigmoid import logistic_fixed_point
 from hwsim.ops._base import limits
 from hwsim.ops._byte_function import BYTES, ByteFunction, fill_from_real, real_values
+from hwsim.ops._float import FLOATS, Reals
 from hwsim.ops._sigmoid import fixed_point_input
 from hwsim.quantizers.expf import expf
-
-Reals = NDArray[np.float32]
 
 
 class Logistic(ByteFunction):
@@ -30,6 +29,7 @@ class Logistic(ByteFunction):
         "litert-reference": dict.fromkeys(BYTES, Rule("float_table")),
         "xnnpack": dict.fromkeys(BYTES, Rule("float_half_even")),
         "tflite-micro": {"int8": Rule("fixed_point")},
+        "float": FLOATS,
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -38,6 +38,10 @@ class Logistic(ByteFunction):
             return
         real = real_values(view, values)
         fill_from_real(view, rule, _float64(real) if rule.algorithm == "float_half_even" else _float32(real), out)
+
+    def real(self, view: NodeView, values: Reals) -> Any:
+        positive = np.float32(1.0) / (np.float32(1.0) + np.exp(-np.abs(values)))
+        return np.where(values >= 0, positive, np.float32(1.0) - positive)
 
 
 def _float32(values: Reals) -> Reals:

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from hwsim.graph import NodeView
 from hwsim.kernels.pooling import max_pool_2d
+from hwsim.ops._base import Step
+from hwsim.ops._float import max_pool_2d as float_max_pool_2d
 from hwsim.ops._pooling import Pool2d
 
 
@@ -15,6 +18,9 @@ class MaxPool2d(Pool2d):
 
     def kernel(self) -> Callable[..., Any]:
         return max_pool_2d
+
+    def float_step(self, view: NodeView) -> Step:
+        return float_max_pool_2d(view)
 
 
 OP = MaxPool2d()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hwsim.engines import Rule
 from hwsim.ops._base import everywhere
 from hwsim.ops._compare import Choice
 
@@ -11,7 +12,10 @@ class Maximum(Choice):
 
     name = "maximum"
     sources = {"tflite": "MAXIMUM"}
-    rules = everywhere("raw", "int8", "uint8", "int16", "int32", "int64", micro=("int8", "int16", "int32", "int64"))
+    rules = {
+        **everywhere("raw", "int8", "uint8", "int16", "int32", "int64", micro=("int8", "int16", "int32", "int64")),
+        "float": {"float32": Rule("raw")},
+    }
     choose = np.maximum
 
 

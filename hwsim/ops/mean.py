@@ -9,6 +9,7 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vectors, sum_middle
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._float import FLOAT, FLOATS, pointwise
 from hwsim.quantizers.multiplier import quantize_multiplier
 
 
@@ -32,6 +33,7 @@ class Mean(Op):
         "litert-optimized": {"int8": _optimized, "uint8": _optimized},
         "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -42,6 +44,9 @@ class Mean(Op):
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
         shape, axes = view.input(0).shape, _axes(view)
+        if rule == FLOAT:
+            keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
+            return pointwise(lambda values: values.mean(axis=over, keepdims=keep))
         kept = [i for i in range(len(shape)) if i not in axes]
         order = (0, *(i + 1 for i in axes), *(i + 1 for i in kept))
         count, inner = prod(shape[i] for i in axes), prod(shape[i] for i in kept)

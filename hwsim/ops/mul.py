@@ -7,6 +7,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
 VECTORS = {"int8": 16, "uint8": 8}
@@ -29,12 +30,15 @@ class Mul(Op):
         "litert-optimized": {"int8": Rule("tflite_simd", "float32"), "uint8": Rule("tflite_simd", "float32")},
         "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
         "tflite-micro": {"int8": Rule("tflite")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return binary(view, np.multiply)
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
         if rule.algorithm not in known:
             raise no_rule(view, rule)

@@ -8,6 +8,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.leaky_relu import leaky_relu_double_rounding
 from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule
 from hwsim.ops._byte_function import BYTES, multiplier_of
+from hwsim.ops._float import FLOAT, FLOATS, pointwise
 
 
 class Prelu(Op):
@@ -22,6 +23,7 @@ class Prelu(Op):
     rules = {
         "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
         "tflite-micro": {"int8": Rule("double_rounding")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -32,6 +34,8 @@ class Prelu(Op):
         return (shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return pointwise(lambda x: np.where(x >= 0, x, x * view.constant(1)))
         if rule.algorithm != "double_rounding":
             raise no_rule(view, rule)
         x, alpha, output = view.input(0), view.input(1), view.output()

@@ -10,6 +10,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.requantize import ROUNDINGS
 from hwsim.ops._base import limits, no_rule
 from hwsim.ops._byte_function import BYTES, ByteFunction, fill_scaled
+from hwsim.ops._float import FLOATS, Reals
 from hwsim.quantizers.multiplier import activation_bounds
 
 
@@ -24,6 +25,7 @@ class Relu(ByteFunction):
     rules = {
         "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
         "tflite-micro": {"int8": Rule("double_rounding")},
+        "float": FLOATS,
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -32,6 +34,9 @@ class Relu(ByteFunction):
         output = view.output()
         bounds = activation_bounds(self.name, output.scale, output.zero_point, limits(output.dtype))
         fill_scaled(view, rule, values, bounds, out)
+
+    def real(self, view: NodeView, values: Reals) -> Any:
+        return np.maximum(values, np.float32(0.0))
 
 
 OP = Relu()

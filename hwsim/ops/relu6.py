@@ -9,6 +9,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.ops._base import limits
 from hwsim.ops._byte_function import BYTES
+from hwsim.ops._float import FLOATS, Reals
 from hwsim.ops.relu import Relu
 from hwsim.quantizers.multiplier import activation_bounds
 
@@ -24,6 +25,7 @@ class Relu6(Relu):
     rules = {
         "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
         "tflite-micro": {"int8": Rule("codes_alone")},
+        "float": FLOATS,
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -33,6 +35,9 @@ class Relu6(Relu):
         source = view.input(0)
         low, high = activation_bounds("relu6", source.scale, source.zero_point, limits(source.dtype))
         out[...] = np.clip(values + source.zero_point, low, high)
+
+    def real(self, view: NodeView, values: Reals) -> Any:
+        return np.clip(values, np.float32(0.0), np.float32(6.0))
 
 
 OP = Relu6()

@@ -13,6 +13,8 @@ from hwsim.kernels.resize_bilinear import (
     resize_bilinear_q11,
 )
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, merge_batch, no_rule, rank
+from hwsim.ops._float import FLOAT, FLOATS
+from hwsim.ops._float import resize_bilinear as float_resize_bilinear
 
 Positions = NDArray[np.int64]
 
@@ -30,6 +32,7 @@ class ResizeBilinear(Op):
         "litert-optimized": {"uint8": Rule("float32_weights")},
         "xnnpack": {"int8": Rule("q11"), "uint8": Rule("q11")},
         "tflite-micro": {"int8": Rule("q10")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -46,12 +49,14 @@ class ResizeBilinear(Op):
             "float32": (resize_bilinear_float32, _positions_float32),
             "float32_weights": (resize_bilinear_float32_weights, _positions_float32),
         }
-        if rule.algorithm not in known:
+        if rule.algorithm not in known and rule != FLOAT:
             raise no_rule(view, rule)
-        kernel, positions = known[rule.algorithm]
+        kernel, positions = known[rule.algorithm if rule != FLOAT else "float32"]
         _, height, width, _ = view.input(0).shape
         _, out_height, out_width, _ = self.infer_shapes(view)[0]
         rows, columns = positions(view, height, out_height), positions(view, width, out_width)
+        if rule == FLOAT:
+            return float_resize_bilinear(rows, columns)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             kernel(merge_batch(inputs[0]), *rows, *columns, merge_batch(outputs[0]))

@@ -8,6 +8,8 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.softmax import softmax_fixed_point, softmax_float_table
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._float import FLOAT
+from hwsim.ops._float import softmax as float_softmax
 from hwsim.quantizers.expf import expf
 from hwsim.quantizers.multiplier import quantize_multiplier
 
@@ -32,6 +34,7 @@ class Softmax(Op):
             "uint8>uint8": Rule("float_table"),
         },
         "tflite-micro": {"int8>int8": Rule("fixed_point"), "int8>int16": Rule("fixed_point")},
+        "float": {"float32>float32": FLOAT},
     }
 
     def signature(self, view: NodeView) -> str:
@@ -41,6 +44,8 @@ class Softmax(Op):
         return (view.input(0).shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return float_softmax(view)
         compute = {"fixed_point": _fixed_point, "float_table": _float_table}.get(rule.algorithm)
         if compute is None:
             raise no_rule(view, rule)

@@ -31,6 +31,7 @@ class StridedSlice(Move):
     rules = {
         "litert-reference": dict.fromkeys(DTYPES, Rule("move")),
         "tflite-micro": dict.fromkeys(("int8", "int16", "int32", "float32", "bool"), Rule("move_every_axis")),
+        "float": dict.fromkeys(DTYPES, Rule("move")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -2,12 +2,15 @@
 
 from math import prod
 
+import numpy as np
+
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.add import add_xnnpack
 from hwsim.kernels.sub import sub_tflite
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
 
 
@@ -21,12 +24,15 @@ class Sub(Op):
         "litert-reference": {"int8": Rule("tflite"), "uint8": Rule("tflite")},
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
         "tflite-micro": {"int8": Rule("tflite", "float32")},
+        "float": FLOATS,
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return binary(view, np.subtract)
         if rule.algorithm not in ("tflite", "xnnpack"):
             raise no_rule(view, rule)
         shape, size = view.output().shape, prod(view.output().shape)

@@ -11,6 +11,7 @@ from hwsim.kernels.sigmoid import tanh_fixed_point
 from hwsim.kernels.tanhf import tanhf
 from hwsim.ops._base import limits
 from hwsim.ops._byte_function import BYTES, ByteFunction, fill_from_real, real_values
+from hwsim.ops._float import FLOATS, Reals
 from hwsim.ops._sigmoid import fixed_point_input
 
 
@@ -27,6 +28,7 @@ class Tanh(ByteFunction):
         "litert-reference": dict.fromkeys(BYTES, Rule("float_table")),
         "xnnpack": dict.fromkeys(BYTES, Rule("float_half_even")),
         "tflite-micro": {"int8": Rule("fixed_point")},
+        "float": FLOATS,
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -36,6 +38,9 @@ class Tanh(ByteFunction):
         real = np.empty(values.size, np.float32)
         tanhf(real_values(view, values), real)
         fill_from_real(view, rule, real, out)
+
+    def real(self, view: NodeView, values: Reals) -> Any:
+        return np.tanh(values)
 
 
 OP = Tanh()

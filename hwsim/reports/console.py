@@ -123,6 +123,8 @@ def check_facts(check: "Check") -> Facts:
         "against": check.against,
         "samples": check.samples,
         "exact": check.exact,
+        "agrees": check.agrees,
+        "tolerance": check.tolerance,
         "compared": check.compared,
         "first_difference": None
         if first is None
@@ -145,6 +147,11 @@ def print_check(console: Console, check: "Check") -> None:
     )
     if check.exact:
         _say(console, "exact: every element is equal", style="green")
+        return
+    if check.agrees:
+        largest = max(t.largest for t in check.tensors)
+        bound = f"within {check.tolerance:g} of the range of its tensor; the largest difference is {largest:.3g}"
+        _say(console, f"agrees: every integer is equal, every float {bound}", style="green")
         return
     wrong = [t for t in check.tensors if t.differing]
     if not wrong:

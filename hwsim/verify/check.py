@@ -45,6 +45,7 @@ class TensorCheck:
     """How one tensor compares: elements, how many differ, by how much at most, and how many differ by the node's own
     fault.
 
+    `differing` counts what is beyond the engine's tolerance; `largest` is the largest difference, counted or not.
     `alone` counts differences when the node is fed the reference's own inputs.
     """
 
@@ -70,6 +71,7 @@ class Check:
     tensors : one record per tensor, in execution order
     first_difference : the first differing element, or None
     reasons : for each node that differs by its own arithmetic, what explains it
+    tolerance : how far floats may be apart, relative to the range of their tensor in one sample
     """
 
     engine: str
@@ -78,6 +80,7 @@ class Check:
     tensors: tuple[TensorCheck, ...]
     first_difference: Difference | None
     reasons: Mapping[str, Explanation]
+    tolerance: float = 0.0
 
     @property
     def compared(self) -> int:
@@ -85,9 +88,14 @@ class Check:
         return sum(not record.missing for record in self.tensors)
 
     @property
+    def agrees(self) -> bool:
+        """Whether every element is equal, or a float within the tolerance, and at least one tensor was compared."""
+        return self.compared > 0 and not any(record.differing for record in self.tensors)
+
+    @property
     def exact(self) -> bool:
         """Whether every element of every compared tensor is equal, and at least one tensor was compared."""
-        return self.compared > 0 and not any(record.differing for record in self.tensors)
+        return self.agrees and not any(record.largest for record in self.tensors)
 
     @property
     def explanation(self) -> str:

@@ -34,6 +34,8 @@ def verify(
 ) -> Check:
     """Simulate `graph` on `x` as `engine`, and compare every tensor with a reference.
 
+    Integers are compared by equality, floats by their bits, or where the engine states one within its tolerance.
+
     Parameters
     ----------
     x : as for `hwsim.simulate`; None takes the inputs out of a recording
@@ -79,7 +81,15 @@ class _Comparison:
             if progress is not None:
                 progress(part.stop - part.start)
         first = self.first[1] if self.first else None
-        return Check(self.program.engine.name, against, self.batch.samples, self._records(), first, self.reasons)
+        return Check(
+            self.program.engine.name,
+            against,
+            self.batch.samples,
+            self._records(),
+            first,
+            self.reasons,
+            self.program.engine.tolerance,
+        )
 
     def _compare(self, ours: Mapping[int, Array], theirs: Mapping[int, Array], start: int) -> None:
         for position, node in enumerate(self.program.nodes):
@@ -90,21 +100,25 @@ class _Comparison:
     def _compare_tensor(self, position: int, node: BoundNode, slot: int, index: int,
                         ours: Mapping[int, Array], theirs: Mapping[int, Array], start: int) -> None:  # fmt: skip
         expected, actual = theirs[index], ours[index]
-        wrong = unequal(expected, actual)
+        tolerance = self.program.engine.tolerance
+        wrong = unequal(expected, actual, tolerance)
         count = self.counts.setdefault(index, [0, 0, 0.0, 0])
         count[0] += expected.size
         differing = int(np.count_nonzero(wrong))
+        if differing or tolerance:
+            counted = wrong if differing else unequal(expected, actual)
+            count[2] = max(count[2], _largest_gap(expected[counted], actual[counted]))
         if not differing:
             return
         count[1] += differing
-        count[2] = max(count[2], _largest_gap(expected[wrong], actual[wrong]))
         inputs = [_known(i, ours, theirs, self.program) for i in node.view.node.inputs]
-        count[3] += int(np.count_nonzero(unequal(run_node(node.view, node.rule, inputs)[slot], expected)))
+        alone = run_node(node.view, node.rule, inputs)[slot]
+        count[3] += int(np.count_nonzero(unequal(expected, alone, tolerance)))
         if self.first is None or position < self.first[0]:
             self.first = position, _difference(node, slot, inputs, wrong, expected, actual, start)
         name = node.view.output(slot).name
         if count[3] and name not in self.reasons:
-            self.reasons[name] = explain_node(node.view, node.rule, inputs, slot, expected)
+            self.reasons[name] = explain_node(node.view, node.rule, inputs, slot, expected, tolerance)
 
     def _records(self) -> tuple[TensorCheck, ...]:
         records = []
@@ -125,7 +139,7 @@ class _Comparison:
 def _largest_gap(expected: Array, actual: Array) -> float:
     """The largest distance between two values; from a number to NaN it is infinite."""
     gap = np.abs(expected.astype(np.float64) - actual)
-    return float(np.where(np.isnan(gap), np.inf, gap).max())
+    return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
 
 
 def _known(index: int, ours: Mapping[int, Array], theirs: Mapping[int, Array], program: Program) -> Array:

@@ -14,6 +14,7 @@ from hwsim.graph.graph import shorten
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops import operator
 from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_SHIFT, Accumulating, output_stage
+from hwsim.ops._float import FLOAT
 from hwsim.quantizers.multiplier import quantize_multiplier
 from hwsim.verify.golden import as_codes
 
@@ -95,15 +96,26 @@ def run_node(view: NodeView, rule: Rule, inputs: list[Array], dtypes: list[str] 
     return outputs
 
 
-def unequal(left: Array, right: Array) -> Array:
-    """Where the values differ; two NaNs do not."""
+def unequal(left: Array, right: Array, tolerance: float = 0.0) -> Array:
+    """Where the values differ; two NaNs do not.
+
+    tolerance : how far a float may be from `left`, relative to the range of its sample (along axis 0), 0 included
+    """
     wrong: Array = left != right
     if left.dtype.kind == right.dtype.kind == "f":
         wrong &= ~(np.isnan(left) & np.isnan(right))
+        if tolerance and wrong.any():
+            within = tuple(range(1, left.ndim))
+            finite = np.where(np.isfinite(left), left, 0.0).astype(np.float64)
+            top, bottom = (end(finite, axis=within, keepdims=True, initial=0.0) for end in (np.max, np.min))
+            with np.errstate(invalid="ignore"):
+                wrong &= ~(np.abs(right.astype(np.float64) - left) <= tolerance * (top - bottom))
     return wrong
 
 
-def explain_node(view: NodeView, used: Rule, inputs: list[Array], position: int, expected: Array) -> Explanation:
+def explain_node(
+    view: NodeView, used: Rule, inputs: list[Array], position: int, expected: Array, tolerance: float = 0.0
+) -> Explanation:
     """Try every known rule of the node on `inputs` against `expected`, its output number `position`."""
     results: dict[Rule, int] = {}
     for rule in operator(view).known_rules(view):
@@ -111,7 +123,7 @@ def explain_node(view: NodeView, used: Rule, inputs: list[Array], position: int,
             got = run_node(view, rule, inputs)[position]
         except HwsimError:
             continue
-        results[rule] = int(np.count_nonzero(unequal(got, expected)))
+        results[rule] = int(np.count_nonzero(unequal(expected, got, tolerance)))
     return _explanation(view.node.op, used, results, expected.size)
 
 
@@ -177,7 +189,7 @@ def trace(view: NodeView, rule: Rule, inputs: list[Array], index: tuple[int, ...
 
     index : (sample, *position in the output)
     """
-    if not isinstance(operator(view), Accumulating):
+    if not isinstance(operator(view), Accumulating) or rule == FLOAT:
         return {"zero_point": view.output().zero_point} if view.output().format is not None else {}
     channel = index[-1]
     stage = output_stage(view, rule, view.output().shape[-1])

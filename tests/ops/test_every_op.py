@@ -11,7 +11,7 @@ from hwsim.verify.reference import installed
 from tests import oracle
 from tests.random_graphs import MAKERS, many
 
-ENGINES = sorted(hwsim.engines())
+ENGINES = sorted(hwsim.engines.real_engines())
 MICRO_UINT8 = {"dequantize", "reshape", "squeeze"}
 """The only operators that TFLM runs on uint8."""
 
