@@ -172,4 +172,4 @@ def _engine_session(graph: Graph, real: Engine) -> tuple["ReferenceSession", str
     from hwsim.verify.reference import ReferenceSession
 
     session = ReferenceSession(graph, real)
-    return session, f"{real.name} ({session.version})"
+    return session, f"{real.reference} ({session.version})"
