@@ -1,6 +1,6 @@
 """What a network asks of a machine: one record of work per operator, whatever machine it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
@@ -102,6 +102,7 @@ class Network:
     arena_bytes : peak of activations as the planner places them; a lower bound where `arena_exact` is False, as a
         table of layers does not say which tensors outlive their neighbors
     flash_bytes : of all constants
+    graph : where it is from; None for a table of layers
     """
 
     name: str
@@ -110,6 +111,7 @@ class Network:
     arena_bytes: int
     flash_bytes: int
     arena_exact: bool = True
+    graph: Graph | None = field(default=None, repr=False)
 
     @property
     def macs(self) -> int:
@@ -126,7 +128,7 @@ def network_of(graph: Graph) -> Network:
             live[position] += place.size_bytes
     constants = sum(tensor.size_bytes for tensor in graph.tensors if tensor.data is not None)
     works = tuple(_work(NodeView(graph, node)) for node in graph.nodes)
-    return Network(graph.name, works, tuple(live), arena.size_bytes, constants)
+    return Network(graph.name, works, tuple(live), arena.size_bytes, constants, graph=graph)
 
 
 def chain(name: str, works: tuple[Work, ...]) -> Network:

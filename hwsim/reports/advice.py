@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import prod
 
 from hwsim.cost_models import Estimate, LayerEstimate, estimate
-from hwsim.reports.estimate import over_capacity
+from hwsim.reports.estimate import over_capacity, overflows
 from hwsim.reports.units import kib, percent, si
 
 MATTERS = 0.08
@@ -19,7 +19,13 @@ NOTICED = 0.005
 
 def advice(found: Estimate) -> list[str]:
     """Sentences, the most important first; each rests on figures of this estimate or of a changed one."""
-    return [*over_capacity(found), *_slow_layers(found), *_narrower_weights(found), *_memory_peak(found)]
+    return [
+        *over_capacity(found),
+        *overflows(found),
+        *_slow_layers(found),
+        *_narrower_weights(found),
+        *_memory_peak(found),
+    ]
 
 
 def _slow_layers(found: Estimate) -> Iterator[str]:

@@ -10,6 +10,7 @@ from hwsim.cost_models import Estimate
 from hwsim.reports.console import Facts, table
 from hwsim.reports.files import write_text
 from hwsim.reports.units import kib, percent, si, si_band
+from hwsim.simulate.accumulators import accumulators
 
 
 def estimate_facts(estimate: Estimate) -> Facts:
@@ -62,7 +63,18 @@ def notes(estimate: Estimate) -> list[str]:
     if not estimate.network.arena_exact:
         found.append("peak SRAM: a lower bound; a table of layers does not say which tensors live on")
     found.extend(over_capacity(estimate))
+    found.extend(overflows(estimate))
     return found
+
+
+def overflows(estimate: Estimate) -> list[str]:
+    """Which layers' sums may leave the target's accumulator."""
+    graph, bits = estimate.network.graph, estimate.profile.accumulator_bits
+    wide = [sum_ for sum_ in accumulators(graph) if sum_.bits > bits] if graph is not None and bits else []
+    return [
+        f"{sum_.op} {sum_.index}: its sums may need {sum_.bits} bits, {estimate.target.name} accumulates in {bits}"
+        for sum_ in wide
+    ]
 
 
 def over_capacity(estimate: Estimate) -> list[str]:

@@ -103,6 +103,7 @@ class Profile(Section):
     summary : one line
     engine : whose arithmetic `hwsim run --target` uses
     engine_assumed : whether the maker keeps the arithmetic secret, so that `engine` is a guess
+    accumulator_bits : of the sums of products; None where the maker does not say
     measured_class : the class of devices in docs/accuracy.md whose measurements judge this target; empty for none
     clock_hz : of the compute units
     process_nm : of the energy table
@@ -117,6 +118,7 @@ class Profile(Section):
     kind: str
     engine: str
     engine_assumed: bool = False
+    accumulator_bits: Count | None = None
     measured_class: str = ""
     clock_hz: Positive
     process_nm: Number | None = None

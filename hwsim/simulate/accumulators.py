@@ -1,0 +1,82 @@
+"""How wide the sum of every layer can get: what its weights guarantee, whatever the input, and in whatever order.
+
+A layer sums (input - input_zero_point) * (weight - weight_zero_point) and the bias. For each output channel the sum of
+its positive terms at their largest bounds every partial sum from above, that of the negative ones from below; padding
+adds nothing. So an accumulator of `bits` holds every partial sum in any order, and one bit less does not.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import HwsimError
+from hwsim.graph import Graph, NodeView
+from hwsim.ops import operators
+from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights
+from hwsim.ops._base import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """The sum of one layer.
+
+    Parameters
+    ----------
+    node : the layer's name
+    op : its operator
+    index : its place among the graph's nodes
+    low, high : no partial sum of any channel leaves these, bias included
+    bits : the narrowest two's complement integer that holds both
+    """
+
+    node: str
+    op: str
+    index: int
+    low: int
+    high: int
+
+    @property
+    def bits(self) -> int:
+        """The narrowest two's complement integer that holds both limits."""
+        return 1 + max(self.high.bit_length(), (-self.low - 1).bit_length() if self.low < 0 else 0)
+
+
+def accumulators(graph: Graph) -> list[Accumulator]:
+    """The guaranteed range of the sum of every layer with constant weights, in order."""
+    return list(_found(graph))
+
+
+def _found(graph: Graph) -> Iterator[Accumulator]:
+    for index, node in enumerate(graph.nodes):
+        view = NodeView(graph, node)
+        if not isinstance(operators().get(node.op), Accumulating):
+            continue
+        try:
+            low, high = _range(view)
+        except HwsimError:
+            continue
+        yield Accumulator(node.name, node.op, index, low, high)
+
+
+def _range(view: NodeView) -> tuple[int, int]:
+    """The smallest and largest partial sum over all channels."""
+    data = view.input(0)
+    smallest, largest = limits(data.dtype)
+    below, above = min(smallest - data.zero_point, 0), max(largest - data.zero_point, 0)
+    weights = _by_channel(view)
+    bias = bias_or_zeros(view, weights.shape[1]).astype(np.int64)
+    positive = np.maximum(weights, 0).sum(axis=0, dtype=np.int64)
+    negative = np.minimum(weights, 0).sum(axis=0, dtype=np.int64)
+    high = positive * above + negative * below + np.maximum(bias, 0)
+    low = positive * below + negative * above + np.minimum(bias, 0)
+    return int(low.min(initial=0)), int(high.max(initial=0))
+
+
+def _by_channel(view: NodeView) -> NDArray[np.int16]:
+    """The weights without their zero points, (taps, channels)."""
+    weights = centered_weights(view)
+    if view.node.op == "depthwise_conv2d":
+        return weights.reshape(-1, weights.shape[-1])
+    return weights.reshape(weights.shape[0], -1).T
