@@ -15,6 +15,7 @@ from hwsim.graph import Graph, NodeView
 from hwsim.graph.graph import shorten
 from hwsim.ops import operator
 from hwsim.simulate import compile
+from hwsim.simulate.accumulators import accumulators
 
 if TYPE_CHECKING:
     from hwsim.simulate import Run
@@ -57,6 +58,10 @@ def graph_facts(graph: Graph) -> Facts:
         "macs": sum(node["macs"] for node in nodes),
         "constants": sum(prod(tensor.shape) for tensor in constants),
         "constant_bytes": sum(tensor.size_bytes for tensor in constants),
+        "accumulators": [
+            {"node": s.node, "op": s.op, "index": s.index, "low": s.low, "high": s.high, "bits": s.bits}
+            for s in accumulators(graph)
+        ],
         "engines": {name: unsupported(graph, profile) for name, profile in engines().items()},
     }
 
@@ -86,6 +91,9 @@ def print_graph(console: Console, facts: Facts) -> None:
         for i, n in enumerate(facts["nodes"])
     ]
     console.print(table("nodes", ["#", "op", "output", "dtype", "MACs", "name"], rows, ["#", "MACs"]))
+    if facts["accumulators"]:
+        widest = max(facts["accumulators"], key=lambda found: found["bits"])
+        _say(console, f"sums need at most {widest['bits']} bits, whatever the input ({widest['op']} {widest['index']})")
     for name, reasons in facts["engines"].items():
         refusal = f"cannot run {len(reasons)} nodes, first {reasons[0]}" if reasons else "runs it"
         _say(console, f"{name}: {refusal}")
