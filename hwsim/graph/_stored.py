@@ -72,15 +72,10 @@ def checked_affine(
     label: str,
 ) -> Affine:
     """A number format for `tensor`, of private read-only copies; ModelFormatError where it contradicts the tensor."""
-    with np.errstate(invalid="ignore"):
-        wrong = np.flatnonzero(~np.isfinite(scale) | (scale < 0))
-    if wrong.size:
-        raise ModelFormatError(
-            f"{label}: scale[{wrong[0]}] is {float(scale[wrong[0]])}; must be finite and not negative"
-        )
-    _check_axis(scale.size, axis, tensor.shape, label)
+    check_not_negative(scale, label)
+    check_axis(scale.size, axis, tensor.shape, label)
     _check_zero_points(zero_point, tensor.dtype, label)
-    return Affine(_frozen(scale, np.float32), _frozen(zero_point, np.int64), axis)
+    return Affine(frozen(scale, np.float32), frozen(zero_point, np.int64), axis)
 
 
 def constant(raw: NDArray[np.uint8], dtype: str, shape: tuple[int, ...], label: str) -> NDArray[Any]:
@@ -116,7 +111,18 @@ def little_endian(array: NDArray[Any]) -> bytes:
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _check_axis(scales: int, axis: int | None, shape: tuple[int, ...], label: str) -> None:
+def check_not_negative(scale: NDArray[np.float32], label: str) -> None:
+    """ModelFormatError where a scale is negative or no finite number."""
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero(~np.isfinite(scale) | (scale < 0))
+    if wrong.size:
+        raise ModelFormatError(
+            f"{label}: scale[{wrong[0]}] is {float(scale[wrong[0]])}; must be finite and not negative"
+        )
+
+
+def check_axis(scales: int, axis: int | None, shape: tuple[int, ...], label: str) -> None:
+    """ModelFormatError where `scales` scales do not run along `axis` of a tensor of `shape`."""
     if axis is None:
         if scales != 1:
             raise ModelFormatError(f"{label}: has {scales} scales and no axis; expected 1")
@@ -137,7 +143,8 @@ def _check_zero_points(zero_point: NDArray[np.int64], dtype: str, label: str) ->
         )
 
 
-def _frozen(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+def frozen(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """A private read-only copy in `dtype`."""
     copy = np.array(values, dtype)
     copy.setflags(write=False)
     return copy

@@ -5,7 +5,7 @@ Layout, all numbers little-endian, in the manner of safetensors (https://github.
     8 bytes     magic, b"HWSIM\x00", the format's version (1), newline
     8 bytes     length of the header, padded so that the arrays begin at a multiple of 64
     header      JSON: everything but arrays; each array as [offset, size in bytes], counted from the end of the header
-    arrays      raw, each at a multiple of 64
+    arrays      raw, each at a multiple of 64; codes of fewer bits than their dtype's packed, low bit first
 
 Nothing in it is executed, so that a file from a stranger is safe to read. The bytes of the file that a graph was
 imported from are not kept.
@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,8 @@ from numpy.typing import NDArray
 
 from hwsim.errors import GraphError, InputError, ModelFormatError
 from hwsim.graph._json import integers, option, records, text
-from hwsim.graph._stored import (
-    boundary,
-    check_dtype,
-    checked_affine,
-    checked_shape,
-    constant,
-    constant_bytes,
-    little_endian,
-)
-from hwsim.graph.formats import Affine
+from hwsim.graph._stored import boundary, check_dtype, checked_shape
+from hwsim.graph._stored_formats import format_record, read_codes, read_format, stored_codes
 from hwsim.graph.graph import DTYPES, Graph, Node, Tensor
 
 MAGIC = b"HWSIM\x00\x01\n"
@@ -121,21 +114,10 @@ def _tensor_record(tensor: Tensor, arrays: _Arrays) -> dict[str, Any]:
     if tensor.is_variable:
         record["is_variable"] = True
     if tensor.format is not None:
-        record["format"] = _format_record(tensor.format, tensor, arrays)
+        record["format"] = format_record(tensor.format, tensor, arrays.add)  # fails now rather than when read back
     if tensor.data is not None:
-        record["data"] = arrays.add(constant_bytes(tensor))
+        record["data"] = arrays.add(stored_codes(tensor))
     return record
-
-
-def _format_record(format_: Affine, tensor: Tensor, arrays: _Arrays) -> dict[str, Any]:
-    # An error now is better than a file that cannot be read back.
-    checked = checked_affine(format_.scale, format_.zero_point, format_.axis, tensor, f"tensor {tensor.name!r}")
-    return {
-        "kind": "affine",
-        "scale": arrays.add(little_endian(checked.scale)),
-        "zero_point": arrays.add(little_endian(checked.zero_point)),
-        "axis": checked.axis,
-    }
 
 
 def _node_record(node: Node) -> dict[str, Any]:
@@ -202,8 +184,10 @@ class _Reader:
         check_dtype(dtype, label)
         shape = checked_shape(integers(record["shape"]), label)
         tensor = Tensor(name, shape, dtype, is_variable=record.get("is_variable") is True)
-        data = self._data(record, tensor, label)
-        return Tensor(name, shape, dtype, self._format(record.get("format"), tensor, label), data, tensor.is_variable)
+        stored = record.get("format")
+        if stored is not None:
+            tensor = replace(tensor, format=read_format(stored, tensor, self._raw, label))
+        return replace(tensor, data=self._data(record, tensor, label))
 
     def _data(self, record: dict[str, Any], tensor: Tensor, label: str) -> NDArray[Any] | None:
         if "data" not in record:
@@ -212,21 +196,7 @@ class _Reader:
             raise ModelFormatError(
                 f"{label}: holds a value of dtype {tensor.dtype!r}; expected one of {', '.join(DTYPES)}"
             )
-        return constant(self._raw(record["data"]), tensor.dtype, tensor.shape, label)
-
-    def _format(self, record: dict[str, Any] | None, tensor: Tensor, label: str) -> Affine | None:
-        if record is None:
-            return None
-        if record["kind"] != "affine":
-            raise ModelFormatError(f"{label}: has number format {record['kind']!r}; expected 'affine'")
-        scale = self._raw(record["scale"]).view("<f4")
-        zero_point = self._raw(record["zero_point"]).view("<i8")
-        if scale.size != zero_point.size:
-            raise ModelFormatError(
-                f"{label}: has {scale.size} scales and {zero_point.size} zero points; expected as many"
-            )
-        axis = None if record["axis"] is None else integers([record["axis"]])[0]
-        return checked_affine(scale, zero_point, axis, tensor, label)
+        return read_codes(self._raw(record["data"]), tensor, label)
 
     def _raw(self, place: object) -> NDArray[np.uint8]:
         offset, size = integers(place)

@@ -1,9 +1,13 @@
-"""Number formats: how integer codes stand for real values."""
+"""Number formats: how integer codes stand for real values. Their mathematics is in `hwsim.quantizers`."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hwsim.errors import UnsupportedError
+from hwsim.quantizers import levels as fitted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,11 +19,13 @@ class Affine:
     scale : float32 array, shape (1,) per tensor or (channels,) per channel; each > 0
     zero_point : int64 array, same shape, each within the tensor's dtype
     axis : the axis that `scale` runs along, or None per tensor
+    bits : of a code where that is fewer than the dtype's, else None; files pack such codes
     """
 
     scale: NDArray[np.float32]
     zero_point: NDArray[np.int64]
     axis: int | None = None
+    bits: int | None = None
 
     @classmethod
     def per_tensor(cls, scale: float, zero_point: int = 0) -> "Affine":
@@ -37,10 +43,10 @@ class Affine:
         """Whether there is more than one scale."""
         return self.axis is not None and self.scale.size > 1
 
-    def same_as(self, other: "Affine | None") -> bool:
+    def same_as(self, other: "Format | None") -> bool:
         """Whether both stand for exactly the same real values."""
         return (
-            other is not None
+            isinstance(other, Affine)
             and self.axis == other.axis
             and np.array_equal(self.scale, other.scale)
             and np.array_equal(self.zero_point, other.zero_point)
@@ -50,3 +56,57 @@ class Affine:
         if self.scale.size == 1:
             return f"scale {self.scale[0]:.9g}, zero_point {self.zero_point[0]}"
         return f"{self.scale.size} scales along axis {self.axis}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """Codes behind a table, real = scale * table[code]; codes are held as uint8.
+
+    Parameters
+    ----------
+    table : (slices, count), ascending, 2 <= count <= 2^bits; int32 where products of levels are summed as integers,
+        else float32
+    scale : float32 array, shape (slices,), each > 0
+    bits : of a code, 1 to 8; files pack the codes
+    axis : the axis that the slices run along, or None per tensor, which has one slice
+    thresholds : float64 (slices, count - 1), ascending, or None for constants: the code of a real value is the number
+        of thresholds that it reaches (value >= threshold)
+    """
+
+    table: NDArray[Any]
+    scale: NDArray[np.float32]
+    bits: int
+    axis: int | None = None
+    thresholds: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, form: "fitted.Levels") -> "Levels":
+        """The format of codes that `form` encodes; UnsupportedError where its slices are no channels."""
+        cut = form.granularity
+        if cut.channels != 1 or cut.part is not None or form.bits > 8:
+            raise UnsupportedError(
+                f"levels of {form.bits} bits have slices {cut}; a graph holds up to 8 bits, per tensor or per channel"
+            )
+        table = form.table.astype(np.int32 if form.is_integer else np.float32)
+        return cls(table, form.scale.astype(np.float32), form.bits, cut.axis, form.thresholds)
+
+    @property
+    def is_per_channel(self) -> bool:
+        """Whether there is more than one table."""
+        return self.axis is not None and len(self.table) > 1
+
+    def same_as(self, other: "Format | None") -> bool:
+        """Whether both stand for exactly the same real values, whatever their thresholds."""
+        return (
+            isinstance(other, Levels)
+            and self.axis == other.axis
+            and np.array_equal(self.table, other.table)
+            and np.array_equal(self.scale, other.scale)
+        )
+
+    def __str__(self) -> str:
+        tables = f", {len(self.table)} tables along axis {self.axis}" if self.is_per_channel else ""
+        return f"{self.table.shape[1]} {self.table.dtype} levels behind {self.bits} bits{tables}"
+
+
+Format = Affine | Levels

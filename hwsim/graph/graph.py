@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import GraphError, UnsupportedError
-from hwsim.graph.formats import Affine
+from hwsim.graph.formats import Affine, Format
 
 ABSENT = -1
 Attribute = int | float | bool | str | tuple[int, ...]
@@ -43,7 +43,7 @@ class Tensor:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    format: Affine | None = None
+    format: Format | None = None
     data: NDArray[Any] | None = None
     is_variable: bool = False
 
@@ -69,14 +69,22 @@ class Tensor:
         """The zero point of a per-tensor format."""
         return int(self._per_tensor().zero_point[0])
 
-    def _per_tensor(self) -> Affine:
+    @property
+    def affine(self) -> Affine:
+        """The format, where it is scale and zero point; GraphError where there is none, UnsupportedError where not."""
         if self.format is None:
             raise GraphError(f"tensor {self.name!r} ({self.dtype}) has no scale; a quantized tensor needs one")
-        if self.format.scale.size != 1:
-            raise UnsupportedError(
-                f"tensor {self.name!r} has {self.format.scale.size} scales; expected one, only weights may have more"
-            )
+        if not isinstance(self.format, Affine):
+            raise UnsupportedError(f"tensor {self.name!r} has {self.format}; expected scale and zero point")
         return self.format
+
+    def _per_tensor(self) -> Affine:
+        form = self.affine
+        if form.scale.size != 1:
+            raise UnsupportedError(
+                f"tensor {self.name!r} has {form.scale.size} scales; expected one, only weights may have more"
+            )
+        return form
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import CapacityError
+from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Graph, Tensor
 
 Array = NDArray[Any]
@@ -50,5 +51,5 @@ def _extremes(tensor: Tensor) -> tuple[float, float, float]:
     kind = np.dtype(tensor.dtype)
     if kind.kind in "iu":
         info = np.iinfo(kind)
-        return info.min, info.max, tensor.zero_point if tensor.format is not None else 0
+        return info.min, info.max, tensor.zero_point if isinstance(tensor.format, Affine) else 0
     return (0, 1, 0) if kind.kind == "b" else (-1.0, 1.0, 0.0)

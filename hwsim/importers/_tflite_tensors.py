@@ -50,9 +50,10 @@ class TensorReader:
             )
         dtype = "int8" if type_name == PACKED_INT4 else type_name
         tensor = Tensor(name, shape, dtype, is_variable=table.IsVariable())
-        return replace(
-            tensor, format=self._format(table, tensor, label), data=self._value(index, table, tensor, type_name, label)
-        )
+        form = self._format(table, tensor, label)
+        if type_name == PACKED_INT4 and form is not None:
+            form = replace(form, bits=4)
+        return replace(tensor, format=form, data=self._value(index, table, tensor, type_name, label))
 
     def _unique_name(self, index: int, name: str) -> str:
         name = name or f"tensor_{index}"

@@ -89,7 +89,7 @@ class _Writer:
             Type=_tensor_type(tensor),
             Buffer=self._buffers.setdefault(raw, len(self._buffers)),
             Name=self._text(tensor.name),
-            Quantization=None if tensor.format is None else self._quantization(tensor.format),
+            Quantization=None if tensor.format is None else self._quantization(tensor.affine),
             IsVariable=tensor.is_variable,
         )
 

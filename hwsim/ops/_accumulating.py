@@ -60,7 +60,7 @@ def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.flo
     weights = view.input(1)
     if weights.format is None:
         raise GraphError(f"{view.label}: weights {weights.name!r} have no scale; a quantized layer needs one")
-    scales = weights.format.scale
+    scales = weights.affine.scale
     if scales.size not in (1, channels):
         raise GraphError(f"{view.label}: weights have {scales.size} scales; expected 1 or {channels}")
     with np.errstate(over="ignore"):
@@ -77,9 +77,10 @@ def centered_weights(view: NodeView) -> NDArray[np.int16]:
         raise UnsupportedError(f"{view.label}: weights are {data.dtype}; expected int8 or uint8")
     if format_ is None:
         raise GraphError(f"{view.label}: weights {view.input(1).name!r} have no scale; a quantized layer needs one")
-    if format_.zero_point.size > 1 and format_.zero_point.any():
+    zero_point = view.input(1).affine.zero_point
+    if zero_point.size > 1 and zero_point.any():
         raise UnsupportedError(f"{view.label}: per-channel weights have zero points; expected 0")
-    return data.astype(np.int16) - np.int16(format_.zero_point[0])
+    return data.astype(np.int16) - np.int16(zero_point[0])
 
 
 def bias_or_zeros(view: NodeView, channels: int) -> NDArray[np.int32]:

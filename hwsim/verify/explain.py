@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwsim.engines import Rule
 from hwsim.errors import HwsimError, InputError
-from hwsim.graph import NodeView
+from hwsim.graph import Affine, NodeView
 from hwsim.graph.graph import shorten
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops import operator
@@ -190,7 +190,7 @@ def trace(view: NodeView, rule: Rule, inputs: list[Array], index: tuple[int, ...
     index : (sample, *position in the output)
     """
     if not isinstance(operator(view), Accumulating) or rule == FLOAT:
-        return {"zero_point": view.output().zero_point} if view.output().format is not None else {}
+        return {"zero_point": view.output().zero_point} if isinstance(view.output().format, Affine) else {}
     channel = index[-1]
     stage = output_stage(view, rule, view.output().shape[-1])
     one = [a[index[0] : index[0] + 1] if a.ndim else a for a in inputs]

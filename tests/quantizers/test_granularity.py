@@ -27,9 +27,9 @@ def naive_index(granularity, shape):
 
 @pytest.mark.parametrize(
     "granularity",
-    [PER_TENSOR, per_channel(0), per_channel(1), per_channel(2), per_group(0, 3), per_group(2, 2), per_part(1, 4), per_part(0, 5)],
+    [PER_TENSOR, *map(per_channel, range(3)), per_group(0, 3), per_group(2, 2), per_part(1, 4), per_part(0, 5)],
     ids=str,
-)  # fmt: skip
+)
 def test_every_element_belongs_to_its_slice(granularity):
     expected = naive_index(granularity, SHAPE)
     np.testing.assert_array_equal(granularity.index(SHAPE), expected)

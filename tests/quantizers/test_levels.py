@@ -1,4 +1,4 @@
-"""Levels behind a table: nearest in exact fractions, PoT, APoT, logarithmic, k-means, binary, ternary, several bases."""
+"""Levels behind a table, in exact fractions and against what each paper minimizes."""
 
 from fractions import Fraction
 from itertools import combinations, product

@@ -1,0 +1,161 @@
+"""Number formats and packed codes in a .hwsim file."""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import InputError, ModelFormatError
+from hwsim.graph._json import integers, text
+from hwsim.graph._stored import (
+    check_axis,
+    check_not_negative,
+    checked_affine,
+    constant,
+    constant_bytes,
+    frozen,
+    little_endian,
+)
+from hwsim.graph.formats import Affine, Format, Levels
+from hwsim.graph.graph import Tensor
+from hwsim.quantizers.packing import pack, packed_bytes, unpack
+
+Add = Callable[[bytes], list[int]]
+Raw = Callable[[object], NDArray[np.uint8]]
+TABLE_DTYPES = ("int32", "float32")
+
+
+def format_record(form: Format, tensor: Tensor, add: Add) -> dict[str, Any]:
+    """The JSON of a format, its arrays handed to `add`; ModelFormatError where it contradicts its tensor."""
+    label = f"tensor {tensor.name!r}"
+    if isinstance(form, Affine):
+        checked = checked_affine(form.scale, form.zero_point, form.axis, tensor, label)
+        _check_bits(form.bits, tensor.dtype, label)
+        record = {"kind": "affine", "scale": add(little_endian(checked.scale)),
+                  "zero_point": add(little_endian(checked.zero_point)), "axis": checked.axis}  # fmt: skip
+        return record if form.bits is None else {**record, "bits": form.bits}
+    _check_levels(form, tensor, label)
+    return {
+        "kind": "levels",
+        "bits": form.bits,
+        "axis": form.axis,
+        "table_dtype": form.table.dtype.name,
+        "table": add(little_endian(form.table)),
+        "scale": add(little_endian(form.scale)),
+        "thresholds": None if form.thresholds is None else add(little_endian(form.thresholds)),
+    }
+
+
+def read_format(record: dict[str, Any], tensor: Tensor, raw: Raw, label: str) -> Format:
+    """The format that `format_record` wrote; `raw` gives the bytes of an array."""
+    axis = None if record["axis"] is None else integers([record["axis"]])[0]
+    if record["kind"] == "levels":
+        return _read_levels(record, axis, tensor, raw, label)
+    if record["kind"] != "affine":
+        raise ModelFormatError(f"{label}: has number format {record['kind']!r}; expected 'affine' or 'levels'")
+    scale, zero_point = raw(record["scale"]).view("<f4"), raw(record["zero_point"]).view("<i8")
+    if scale.size != zero_point.size:
+        raise ModelFormatError(f"{label}: has {scale.size} scales and {zero_point.size} zero points; expected as many")
+    form = checked_affine(scale, zero_point, axis, tensor, label)
+    if "bits" not in record:
+        return form
+    (bits,) = integers([record["bits"]])
+    _check_bits(bits, tensor.dtype, label)
+    return Affine(form.scale, form.zero_point, axis, bits)
+
+
+def stored_codes(tensor: Tensor) -> bytes:
+    """The constant of `tensor` as a file holds it: codes of fewer bits than the dtype's packed."""
+    bits, whole = _packed_bits(tensor.format), constant_bytes(tensor)
+    if bits is None or tensor.data is None:
+        return whole
+    _check_table(tensor.data, tensor.format, f"tensor {tensor.name!r}")
+    try:
+        return pack(tensor.data, bits, signed=tensor.data.dtype.kind == "i").tobytes()
+    except InputError as error:
+        raise ModelFormatError(f"tensor {tensor.name!r}: {error}") from None
+
+
+def read_codes(raw: NDArray[np.uint8], tensor: Tensor, label: str) -> NDArray[Any]:
+    """The constant that `stored_codes` wrote, read-only."""
+    bits = _packed_bits(tensor.format)
+    if bits is None:
+        return constant(raw, tensor.dtype, tensor.shape, label)
+    count = prod(tensor.shape)
+    if raw.size != packed_bytes(count, bits):
+        raise ModelFormatError(
+            f"{label}: holds {raw.size} bytes; {list(tensor.shape)} of {bits} bits needs {packed_bytes(count, bits)}: "
+            "the file is damaged"
+        )
+    if raw.size and int(raw[-1]) >> (1 + (count * bits - 1) % 8):
+        raise ModelFormatError(f"{label}: has bits behind its last code; expected zeros: the file is damaged")
+    kind = np.dtype(tensor.dtype)
+    codes = unpack(raw, count, bits, signed=kind.kind == "i", dtype=kind).reshape(tensor.shape)
+    _check_table(codes, tensor.format, label)
+    codes.setflags(write=False)
+    return codes
+
+
+def _read_levels(record: dict[str, Any], axis: int | None, tensor: Tensor, raw: Raw, label: str) -> Levels:
+    dtype = text(record["table_dtype"])
+    if dtype not in TABLE_DTYPES:
+        raise ModelFormatError(f"{label}: its table is {dtype!r}; expected one of {', '.join(TABLE_DTYPES)}")
+    (bits,) = integers([record["bits"]])
+    scale = frozen(raw(record["scale"]).view("<f4"), np.float32)
+    table = frozen(raw(record["table"]).view("<i4" if dtype == "int32" else "<f4"), np.dtype(dtype).type)
+    if not scale.size or table.size % scale.size:
+        raise ModelFormatError(f"{label}: has {table.size} levels for {scale.size} tables; expected as many in each")
+    table = table.reshape(scale.size, -1)
+    thresholds = None
+    if record["thresholds"] is not None:
+        thresholds = frozen(raw(record["thresholds"]).view("<f8"), np.float64)
+        if thresholds.size != table.size - len(table):
+            raise ModelFormatError(
+                f"{label}: has {thresholds.size} thresholds; expected {table.size - len(table)}, one between two levels"
+            )
+        thresholds = thresholds.reshape(len(table), -1)
+    form = Levels(table, scale, bits, axis, thresholds)
+    _check_levels(form, tensor, label)
+    return form
+
+
+def _check_levels(form: Levels, tensor: Tensor, label: str) -> None:
+    if tensor.dtype != "uint8":
+        raise ModelFormatError(f"{label}: has levels and is {tensor.dtype}; expected uint8, the codes of a table")
+    if type(form.bits) is not int or not 1 <= form.bits <= 8 or not 2 <= form.table.shape[1] <= 1 << form.bits:
+        raise ModelFormatError(
+            f"{label}: has {form.table.shape[1]} levels behind {form.bits} bits; expected 1 to 8 bits, and 2 to 2^bits"
+        )
+    if form.table.dtype.name not in TABLE_DTYPES or form.scale.shape != form.table.shape[:1]:
+        raise ModelFormatError(
+            f"{label}: has {form.scale.size} scales for {len(form.table)} {form.table.dtype} tables; "
+            f"expected as many, of {' or '.join(TABLE_DTYPES)}"
+        )
+    check_not_negative(form.scale, label)
+    check_axis(form.scale.size, form.axis, tensor.shape, label)
+    for name, rows in (("levels", form.table), ("thresholds", form.thresholds)):
+        if rows is not None and not (np.isfinite(rows).all() and (np.diff(rows.astype(np.float64)) >= 0).all()):
+            raise ModelFormatError(f"{label}: its {name} are not finite and ascending")
+
+
+def _check_table(codes: NDArray[Any], form: Format | None, label: str) -> None:
+    """Codes that no level stands for would be read beyond the table."""
+    if isinstance(form, Levels) and codes.size and int(codes.max()) >= form.table.shape[1]:
+        raise ModelFormatError(f"{label}: has code {int(codes.max())}; its table has {form.table.shape[1]} levels")
+
+
+def _check_bits(bits: int | None, dtype: str, label: str) -> None:
+    if bits is None:
+        return
+    kind = np.dtype(dtype) if dtype in ("int8", "uint8", "int16", "uint16") else None
+    if kind is None or type(bits) is not int or not 1 <= bits < 8 * kind.itemsize:
+        raise ModelFormatError(
+            f"{label}: is {dtype} of {bits} bits; expected an 8- or 16-bit integer, and fewer bits than it has"
+        )
+
+
+def _packed_bits(form: Format | None) -> int | None:
+    """Bits of a packed code, None where codes are stored whole."""
+    return None if form is None or (form.bits == 8 and isinstance(form, Levels)) else form.bits
