@@ -172,7 +172,7 @@ def _size(tensor: Tensor) -> Size:
 
 
 def _bits(tensor: Tensor) -> int:
-    return np.dtype(tensor.dtype).itemsize * 8
+    return getattr(tensor.format, "bits", None) or np.dtype(tensor.dtype).itemsize * 8
 
 
 def _kernel(view: NodeView, weights: Tensor | None) -> tuple[int, int]:

@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.errors import GraphError, UnsupportedError
-from hwsim.graph import NodeView
+from hwsim.graph import Levels, NodeView
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
-from hwsim.ops._base import Op, limits
+from hwsim.ops._base import Op, code_limits
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
 
 LARGEST_SHIFT = 30
+LARGEST_LEVEL = 255
+"""Of integer levels behind a table: the kernels' weights hold what uint8 less a zero point can give."""
+
 ACCUMULATOR = Rule("accumulator")
 
 
@@ -49,9 +52,7 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
             f"{view.label}: shift[{worst}] is {shift[worst]}; must be in [-31, {LARGEST_SHIFT}]: "
             f"the output scale {output.scale!r} is too small for its inputs"
         )
-    low, high = activation_bounds(
-        view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype)
-    )
+    low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, code_limits(output))
     return OutputStage(ROUNDINGS[rule.algorithm], multiplier, shift, scale, output.zero_point, low, high)
 
 
@@ -60,7 +61,7 @@ def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.flo
     weights = view.input(1)
     if weights.format is None:
         raise GraphError(f"{view.label}: weights {weights.name!r} have no scale; a quantized layer needs one")
-    scales = weights.affine.scale
+    scales = weights.format.scale
     if scales.size not in (1, channels):
         raise GraphError(f"{view.label}: weights have {scales.size} scales; expected 1 or {channels}")
     with np.errstate(over="ignore"):
@@ -73,6 +74,8 @@ def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.flo
 def centered_weights(view: NodeView) -> NDArray[np.int16]:
     """The constant weights as int16 with their zero point removed."""
     data, format_ = view.constant(1), view.input(1).format
+    if isinstance(format_, Levels):
+        return _decoded(view, format_)
     if data.dtype not in (np.int8, np.uint8):
         raise UnsupportedError(f"{view.label}: weights are {data.dtype}; expected int8 or uint8")
     if format_ is None:
@@ -81,6 +84,23 @@ def centered_weights(view: NodeView) -> NDArray[np.int16]:
     if zero_point.size > 1 and zero_point.any():
         raise UnsupportedError(f"{view.label}: per-channel weights have zero points; expected 0")
     return data.astype(np.int16) - np.int16(zero_point[0])
+
+
+def _decoded(view: NodeView, form: Levels) -> NDArray[np.int16]:
+    """The levels behind the constant weights' codes: a table in front of a multiplier gives the same products."""
+    tensor = view.input(1)
+    if form.table.dtype != np.int32 or np.abs(form.table).max(initial=0) > LARGEST_LEVEL:
+        raise UnsupportedError(
+            f"{view.label}: weights {tensor.name!r} have levels {form}; an integer engine takes whole levels up to "
+            f"{LARGEST_LEVEL}: re-quantize them to an outer bit-width"
+        )
+    codes = view.constant(1)
+    if form.axis is None:
+        shared: NDArray[np.int16] = form.table[0].astype(np.int16)[codes]
+        return shared
+    along = np.arange(len(form.table)).reshape([-1 if axis == form.axis else 1 for axis in range(codes.ndim)])
+    decoded: NDArray[np.int16] = form.table.astype(np.int16)[along, codes]
+    return decoded
 
 
 def bias_or_zeros(view: NodeView, channels: int) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim.engines import Engine, Rule
 from hwsim.errors import ShapeError, UnsupportedError
-from hwsim.graph import NodeView
+from hwsim.graph import Affine, NodeView, Tensor
 
 Shape = tuple[int, ...]
 Arrays = Sequence[NDArray[Any]]
@@ -114,6 +114,14 @@ def limits(dtype: str) -> tuple[int, int]:
     """The smallest and largest value of an integer dtype."""
     info = np.iinfo(dtype)
     return int(info.min), int(info.max)
+
+
+def code_limits(tensor: Tensor) -> tuple[int, int]:
+    """The smallest and largest code of a tensor, whose format may have fewer bits than its dtype."""
+    bits = tensor.format.bits if isinstance(tensor.format, Affine) else None
+    if bits is None:
+        return limits(tensor.dtype)
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if np.dtype(tensor.dtype).kind == "i" else (0, (1 << bits) - 1)
 
 
 def everywhere(

@@ -15,7 +15,7 @@ from hwsim.errors import HwsimError
 from hwsim.graph import Graph, NodeView
 from hwsim.ops import operators
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights
-from hwsim.ops._base import limits
+from hwsim.ops._base import code_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _found(graph: Graph) -> Iterator[Accumulator]:
 def _range(view: NodeView) -> tuple[int, int]:
     """The smallest and largest partial sum over all channels."""
     data = view.input(0)
-    smallest, largest = limits(data.dtype)
+    smallest, largest = code_limits(data)
     below, above = min(smallest - data.zero_point, 0), max(largest - data.zero_point, 0)
     weights = _by_channel(view)
     bias = bias_or_zeros(view, weights.shape[1]).astype(np.int64)

@@ -12,7 +12,8 @@ from hwsim.engines import engine as engine_called
 from hwsim.errors import CapacityError, InputError, UnsupportedError
 from hwsim.graph import Graph, NodeView
 from hwsim.ops import operator
-from hwsim.ops._base import Step
+from hwsim.ops._accumulating import Accumulating
+from hwsim.ops._base import Arrays, Op, Step, code_limits
 from hwsim.ops._fixed import SLACK_BYTES, fix, joined, scratch
 from hwsim.simulate.arena import plan
 from hwsim.simulate.inputs import Array, Inputs, SampleBatch
@@ -256,4 +257,18 @@ def _bind(view: NodeView, profile: Engine) -> BoundNode:
             raise UnsupportedError(f"{view.label}: {tensor.name!r} is state that outlives a run; hwsim keeps none")
     rule = op.rule(profile, view)
     op.check(view)
-    return BoundNode(view, rule, op.bind(view, rule))
+    return BoundNode(view, rule, _narrowed(view, op, op.bind(view, rule)))
+
+
+def _narrowed(view: NodeView, op: Op, step: Step) -> Step:
+    """`step`, its codes limited to formats of fewer bits than their dtype, where its own output stage does not."""
+    narrow = [(i, *code_limits(t)) for i, t in enumerate(view.outputs) if getattr(t.format, "bits", None)]
+    if not narrow or isinstance(op, Accumulating):
+        return step
+
+    def limited(inputs: Arrays, outputs: Arrays) -> None:
+        step(inputs, outputs)
+        for position, low, high in narrow:
+            np.clip(outputs[position], low, high, out=outputs[position])
+
+    return limited

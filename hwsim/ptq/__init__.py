@@ -1,0 +1,1 @@
+"""Post-training: from a float graph and a few hundred samples to an integer graph."""

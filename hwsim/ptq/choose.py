@@ -1,0 +1,124 @@
+"""Number formats for a float graph from what was seen: which width each tensor and layer has, and which range."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwsim.errors import InputError
+from hwsim.graph import Affine, Graph
+from hwsim.ptq.lower import FIXED, WEIGHTED, Coding, Weights
+from hwsim.ptq.observe import Seen
+from hwsim.ptq.ties import tied
+from hwsim.quantizers.granularity import per_channel
+from hwsim.quantizers.uniform import Uniform
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Bits by layer.
+
+    Parameters
+    ----------
+    weights, activations : of a layer's weights and of what it reads, 2 to 8
+    ends : of both in the first and the last layer with weights
+    layers : by node index, (weights, activations) where a layer differs
+    """
+
+    weights: int = 8
+    activations: int = 8
+    ends: int = 8
+    layers: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+    def of(self, graph: Graph) -> dict[int, tuple[int, int]]:
+        """(weights, activations) of every layer with weights, by node index."""
+        places = [i for i, node in enumerate(graph.nodes) if node.op in WEIGHTED]
+        found = dict.fromkeys(places, (self.weights, self.activations))
+        for end in {*places[:1], *places[-1:]}:
+            found[end] = (max(self.ends, self.weights), max(self.ends, self.activations))
+        found.update({i: bits for i, bits in self.layers.items() if i in found})
+        for i, bits in found.items():
+            if not all(2 <= width <= 8 for width in bits):
+                raise InputError(f"{graph.nodes[i].name!r}: widths are {bits}; expected 2 to 8 bits each")
+        return found
+
+
+def choose(
+    graph: Graph, seen: Mapping[int, Seen], widths: Widths, *, weights_by: str = "mse", activations_by: str = "mse"
+) -> Coding:
+    """Formats of every tensor and layer of a float graph.
+
+    Parameters
+    ----------
+    seen : what `observe` found
+    weights_by, activations_by : how ranges are taken: 'min_max', 'percentile', 'mse' or 'entropy'
+
+    Weights are symmetric, one scale per output channel; activations affine, one scale per tensor. A tensor has the
+    width that its widest reader asks for; tensors that an operator only moves share one format.
+    """
+    bits = widths.of(graph)
+    return Coding(
+        activations=choose_activations(graph, seen, tensor_bits(graph, widths), activations_by),
+        weights={i: fit_weights(graph, i, width, weights_by) for i, (width, _) in bits.items()},
+    )
+
+
+def tensor_bits(graph: Graph, widths: Widths) -> dict[int, int]:
+    """The width of every computed float tensor and input: the widest that a layer which reads it asks for.
+
+    A tensor that no layer reads, even through moves, has the usual width, but the graph's outputs have 8 bits.
+    """
+    same, layers = tied(graph), widths.of(graph)
+    asked: dict[int, int] = {}
+    for i, (_, width) in layers.items():
+        root = same[graph.nodes[i].inputs[0]]
+        asked[root] = max(asked.get(root, 0), width)
+    for index in (*graph.outputs, *_before_fixed(graph)):
+        if index in same:
+            asked[same[index]] = 8
+    return {index: asked.get(root, widths.activations) for index, root in same.items()}
+
+
+def choose_activations(
+    graph: Graph, seen: Mapping[int, Seen], bits: Mapping[int, int], method: str
+) -> dict[int, Affine]:
+    """A format of `bits` for each tensor, from everything that was seen of those it shares it with."""
+    same, found = tied(graph), dict[int, Affine]()
+    fixed = {node.outputs[0]: FIXED[node.op] for node in graph.nodes if node.op in FIXED}
+    groups: dict[int, list[int]] = {}
+    for index, root in same.items():
+        groups.setdefault(root, []).append(index)
+    for members in groups.values():
+        known = [fixed[i] for i in members if i in fixed]
+        values = [seen[i] for i in members if i in seen]
+        form = Affine.per_tensor(*known[0]) if known else fit_activation(values, bits[members[0]], method)
+        found.update(dict.fromkeys(members, form))
+    return found
+
+
+def fit_activation(seen: list[Seen], bits: int, method: str) -> Affine:
+    """Signed codes of `bits` with a zero point."""
+    ends = np.array([0.0, *(s.low for s in seen), *(s.high for s in seen)])
+    values = np.concatenate([s.values for s in seen]) if method != "min_max" else ends
+    form = Uniform.fit(values, bits, kind="affine", method=method)
+    zero_point = int(form.zero_point[0]) - (1 << (bits - 1))
+    scale = np.array([max(float(form.scale[0]), np.finfo(np.float32).tiny)], np.float32)
+    return Affine(scale, np.array([zero_point], np.int64), None, bits if bits < 8 else None)
+
+
+def fit_weights(graph: Graph, index: int, bits: int, method: str) -> Weights:
+    """Symmetric codes of `bits`, one scale per output channel."""
+    node = graph.nodes[index]
+    axis = WEIGHTED[node.op]
+    data = graph.tensors[node.inputs[1]].data
+    if data is None or data.dtype != np.float32:
+        raise InputError(f"{node.op} {node.name!r}: its weights are not float32 constants; quantize a float network")
+    form = Uniform.fit(data, bits, kind="restricted", method=method, granularity=per_channel(axis))
+    scale = form.scale.astype(np.float32)
+    zero = np.zeros(scale.shape, np.int64)
+    return Weights(form.encode(data), Affine(scale, zero, axis, bits if bits < 8 else None))
+
+
+def _before_fixed(graph: Graph) -> list[int]:
+    """What softmax and its like read: eight bits cost nothing there and decide the answer."""
+    return [node.inputs[0] for node in graph.nodes if node.op in FIXED]

@@ -1,0 +1,152 @@
+"""From a float graph and its number formats to an integer graph: weights to codes, biases to the accumulator's scale.
+
+Nothing is decided here: formats come from calibration, training or a user. The operators and their options stay; a
+fused activation becomes limits of codes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import GraphError, UnsupportedError
+from hwsim.graph import Affine, Format, Graph, Levels, Node, Tensor
+
+Reals = NDArray[np.float64]
+WEIGHTED = {"conv2d": 0, "depthwise_conv2d": 3, "fully_connected": 0}
+"""Operators with weights at input 1, and the axis of their output channels."""
+
+FIXED = {
+    "softmax": (1 / 256, -128),
+    "logistic": (1 / 256, -128),
+    "tanh": (1 / 128, 0),
+    "l2_normalization": (1 / 128, 0),
+}
+"""Operators whose output has one scale and zero point in int8, whatever was seen."""
+
+BIAS_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Codes of one layer's weights.
+
+    Parameters
+    ----------
+    codes : integers of the weights' shape; signed for `Affine`, from 0 for `Levels`
+    format : what they stand for
+    """
+
+    codes: NDArray[Any]
+    format: Format
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """The formats of a float graph's values.
+
+    Parameters
+    ----------
+    activations : by tensor index, of every computed float tensor and input, per tensor; `bits` may be fewer than 8
+    weights : by node index, of every layer with weights
+    biases : by node index, real values, where they are not the graph's own
+    """
+
+    activations: Mapping[int, Affine]
+    weights: Mapping[int, Weights]
+    biases: Mapping[int, Reals] = field(default_factory=dict)
+
+
+def lower(graph: Graph, coding: Coding) -> Graph:
+    """The integer graph of `graph` under `coding`.
+
+    Raises
+    ------
+    GraphError : where a tensor or layer has no format
+    UnsupportedError : for a layer whose weights are computed
+    """
+    tensors = [_activation(graph, i, coding) for i in range(len(graph.tensors))]
+    nodes: list[Node] = []
+    for index, node in enumerate(graph.nodes):
+        if node.op in WEIGHTED:
+            nodes.append(_layer(graph, index, coding, tensors))
+        else:
+            nodes.append(_operator(graph, node, tensors))
+    return _pruned(Graph(f"{graph.name} in integers", tuple(tensors), tuple(nodes), graph.inputs, graph.outputs))
+
+
+def bias_scale(activations: Affine, weights: Format) -> Reals:
+    """The scale of a layer's sums, float64 (1,) or (channels,): what its biases are multiples of."""
+    return np.float64(activations.scale[0]) * weights.scale.astype(np.float64)
+
+
+def _pruned(graph: Graph) -> Graph:
+    """`graph` without the tensors that nothing refers to."""
+    used = {i for node in graph.nodes for i in (*node.inputs, *node.outputs) if i >= 0}
+    used |= {*graph.inputs, *graph.outputs}
+    place = {old: new for new, old in enumerate(sorted(used))} | {-1: -1}
+
+    def moved(indices: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(place[i] for i in indices)
+
+    nodes = tuple(replace(n, inputs=moved(n.inputs), outputs=moved(n.outputs)) for n in graph.nodes)
+    tensors = tuple(graph.tensors[i] for i in sorted(used))
+    return replace(graph, tensors=tensors, nodes=nodes, inputs=moved(graph.inputs), outputs=moved(graph.outputs))
+
+
+def _activation(graph: Graph, index: int, coding: Coding) -> Tensor:
+    tensor = graph.tensors[index]
+    if tensor.dtype != "float32" or tensor.data is not None:
+        return tensor
+    if index not in coding.activations:
+        raise GraphError(f"tensor {tensor.name!r} has no number format; calibrate it or give it one")
+    return replace(tensor, dtype="int8", format=coding.activations[index])
+
+
+def _layer(graph: Graph, index: int, coding: Coding, tensors: list[Tensor]) -> Node:
+    """A layer with weights, its constants appended to `tensors`."""
+    node = graph.nodes[index]
+    label = f"{node.op} {node.name!r}"
+    old = graph.tensors[node.inputs[1]]
+    if old.data is None:
+        raise UnsupportedError(f"{label}: weights {old.name!r} are computed; hwsim quantizes constant ones")
+    if index not in coding.weights:
+        raise GraphError(f"{label}: its weights have no number format")
+    weights = coding.weights[index]
+    dtype = "uint8" if isinstance(weights.format, Levels) else "int8"
+    tensors.append(Tensor(f"{old.name}/codes/{index}", old.shape, dtype, weights.format, weights.codes.astype(dtype)))
+    inputs = [node.inputs[0], len(tensors) - 1]
+    bias = coding.biases.get(index, _bias(graph, node))
+    if bias is not None:
+        scale = bias_scale(coding.activations[node.inputs[0]], weights.format)
+        codes = np.clip(np.rint(bias / scale), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
+        form = Affine(scale.astype(np.float32), np.zeros(scale.shape, np.int64), 0 if scale.size > 1 else None)
+        tensors.append(Tensor(f"{node.name}/bias/{index}", codes.shape, "int32", form, codes))
+        inputs.append(len(tensors) - 1)
+    return replace(node, inputs=tuple(inputs))
+
+
+def _bias(graph: Graph, node: Node) -> Reals | None:
+    if len(node.inputs) < 3 or node.inputs[2] < 0:
+        return None
+    data = graph.tensors[node.inputs[2]].data
+    if data is None:
+        raise UnsupportedError(f"{node.op} {node.name!r}: its bias is computed; hwsim quantizes constant ones")
+    return data.astype(np.float64).reshape(-1)
+
+
+def _operator(graph: Graph, node: Node, tensors: list[Tensor]) -> Node:
+    """An operator without weights; its float constants become codes of eight bits."""
+    inputs = list(node.inputs)
+    for place, index in enumerate(node.inputs):
+        tensor = graph.tensors[index] if index >= 0 else None
+        if tensor is None or tensor.data is None or tensor.dtype != "float32":
+            continue
+        largest = float(np.abs(tensor.data).max(initial=0.0)) or 1.0
+        form = Affine.per_tensor(largest / 127)
+        codes = np.rint(tensor.data / form.scale[0]).astype(np.int8)
+        tensors.append(Tensor(f"{tensor.name}/codes", tensor.shape, "int8", form, codes))
+        inputs[place] = len(tensors) - 1
+    return replace(node, inputs=tuple(inputs))
