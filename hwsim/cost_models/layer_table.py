@@ -13,6 +13,7 @@ REQUIRED = ("layer", "op", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c")
 SIZES = (*REQUIRED[2:], "kernel_h", "kernel_w", "stride", "groups")
 OPS = {
     "conv2d": "conv2d",
+    "conv2dtranspose": "transpose_conv",
     "depthwiseconv2d": "depthwise_conv2d",
     "dense": "fully_connected",
     "fullyconnected": "fully_connected",
@@ -24,6 +25,7 @@ OPS = {
     "globalaveragepooling2d": "mean",
     "globalmaxpooling2d": "max_pool_2d",
     "zeropadding2d": "pad",
+    "upsampling2d": "resize_bilinear",
     "softmax": "softmax",
     "reshape": "reshape",
     "flatten": "reshape",
@@ -77,9 +79,11 @@ def _own(row: Mapping[str, str], where: str) -> Work | None:
         raise InputError(f"{where}: {unknown('op', row['op'], KERAS)}")
     size = {column: _size(row, column, where, 1) for column in SIZES}
     outputs = size["out_h"] * size["out_w"] * size["out_c"]
-    weighted = op in ("conv2d", "depthwise_conv2d", "fully_connected")
+    weighted = op in ("conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv")
     taps = size["kernel_h"] * size["kernel_w"] * size["in_c"] // size["groups"] if weighted else 0
     weights = size["out_c"] * taps
+    side = "in" if op == "transpose_conv" else "out"
+    positions = size[f"{side}_h"] * size[f"{side}_w"]
     params = _size(row, "params", where, weights) if weighted else 0
     return Work(
         name=row["layer"],
@@ -89,7 +93,7 @@ def _own(row: Mapping[str, str], where: str) -> Work | None:
         kernel=(size["kernel_h"], size["kernel_w"]),
         stride=(size["stride"], size["stride"]),
         groups=size["groups"],
-        macs=_size(row, "macs", where, outputs * taps) if weighted else 0,
+        macs=_size(row, "macs", where, positions * size["out_c"] * taps) if weighted else 0,
         weights=weights,
         weight_bits=_size(row, "weight_bits", where, 8),
         activation_bits=_size(row, "activation_bits", where, 8),
