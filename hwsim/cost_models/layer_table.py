@@ -26,6 +26,8 @@ OPS = {
     "globalmaxpooling2d": "max_pool_2d",
     "zeropadding2d": "pad",
     "upsampling2d": "resize_bilinear",
+    "quantize": "quantize",
+    "detectionpostprocess": "detection_postprocess",
     "softmax": "softmax",
     "reshape": "reshape",
     "flatten": "reshape",

@@ -84,6 +84,14 @@ class Table:
         """A softmax over channels."""
         return self._add("Softmax", x, x, (1, 1), 1, 1, 0, 0)
 
+    def quantize(self, x: Shape) -> Shape:
+        """A change of scale or type."""
+        return self._add("Quantize", x, x, (1, 1), 1, 1, 0, 0)
+
+    def sort_boxes(self, boxes: int, classes: int) -> None:
+        """Decoding and sorting of boxes, TensorFlow Lite's custom operator."""
+        self._add("DetectionPostprocess", (1, boxes, classes), (1, 10, 6), (1, 1), 1, 1, 0, 0)
+
     def total(self, column: str) -> int:
         """The sum of a column."""
         position = COLUMNS.index(column)

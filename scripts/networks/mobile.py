@@ -94,11 +94,12 @@ def _ssd(net: Table, features: list[Shape], classes: int = 91) -> Table:
         anchors = 3 if index == 0 else 6
         net.conv(x, 4 * anchors)
         net.conv(x, classes * anchors)
+    net.sort_boxes(sum(x[0] * x[1] * (6 if index else 3) for index, x in enumerate(features)), classes)
     return net
 
 
 def ssd_mobilenet_v1(size: int = 300) -> Table:
-    """SSD on MobileNet v1, COCO; the sorting of boxes afterwards, on the host, is no layer of it."""
+    """SSD on MobileNet v1, COCO (Liu et al., arXiv 1512.02325)."""
     net, kept = Table(f"ssd_mobilenet_v1_{size}"), list[Shape]()
     x = _mobilenet_v1_body(net, 1.0, size, kept)
     kept.append(x)
@@ -109,7 +110,7 @@ def ssd_mobilenet_v1(size: int = 300) -> Table:
 
 
 def ssd_mobilenet_v2(size: int = 300) -> Table:
-    """SSD on MobileNet v2, COCO; the sorting of boxes afterwards, on the host, is no layer of it."""
+    """SSD on MobileNet v2, COCO (Liu et al., arXiv 1512.02325)."""
     net = Table(f"ssd_mobilenet_v2_{size}")
     blocks = list(mobilenet_v2_body(net, 1.0, size))
     x = net.conv(blocks[-1][0], 1280)
@@ -121,14 +122,18 @@ def ssd_mobilenet_v2(size: int = 300) -> Table:
 
 
 def unet_mobilenet_v2(size: int) -> Table:
-    """TensorFlow's image segmentation tutorial: MobileNet v2 down, four transposed convolutions up, skips between."""
+    """TensorFlow's image segmentation tutorial: MobileNet v2 down, four transposed convolutions up, skips between.
+
+    Keras models converted with bytes for input and output change their type at both ends.
+    """
     net = Table(f"unet_mobilenet_v2_{size}")
+    net.quantize((size, size, 3))
     blocks = list(mobilenet_v2_body(net, 1.0, size))
     skips = [wide for _, wide, step in blocks if step == 2]
     x = blocks[-1][0]
     for filters, skip in zip((512, 256, 128, 64), reversed(skips), strict=True):
         x = net.join(net.transposed(x, filters, 3, 2), skip)
-    net.transposed(x, 3, 3, 2)
+    net.quantize(net.transposed(x, 3, 3, 2))
     return net
 
 
