@@ -42,7 +42,7 @@ def read_layer_table(path: Path) -> Network:
     """The network whose layers the CSV file at `path` lists.
 
     Columns of hwsim's own table: layer, op, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, groups,
-    macs, params, and if wanted weight_bits, activation_bits. SCALE-Sim's: Layer name, IFMAP Height, IFMAP Width,
+    macs, params of one image, and if wanted weight_bits, activation_bits, batch. SCALE-Sim's: Layer name, IFMAP Height, IFMAP Width,
     Filter Height, Filter Width, Channels, Num Filter, Strides.
 
     Raises
@@ -87,6 +87,7 @@ def _own(row: Mapping[str, str], where: str) -> Work | None:
     side = "in" if op == "transpose_conv" else "out"
     positions = size[f"{side}_h"] * size[f"{side}_w"]
     params = _size(row, "params", where, weights) if weighted else 0
+    batch = _size(row, "batch", where, 1)
     return Work(
         name=row["layer"],
         op=op,
@@ -95,12 +96,13 @@ def _own(row: Mapping[str, str], where: str) -> Work | None:
         kernel=(size["kernel_h"], size["kernel_w"]),
         stride=(size["stride"], size["stride"]),
         groups=size["groups"],
-        macs=_size(row, "macs", where, positions * size["out_c"] * taps) if weighted else 0,
+        macs=batch * _size(row, "macs", where, positions * size["out_c"] * taps) if weighted else 0,
         weights=weights,
         weight_bits=_size(row, "weight_bits", where, 8),
         activation_bits=_size(row, "activation_bits", where, 8),
         bias_bytes=4 * max(params - weights, 0),
-        other_elements=outputs if op in ("add", "mul") else 0,
+        other_elements=batch * outputs if op in ("add", "mul") else 0,
+        batch=batch,
     )
 
 

@@ -11,20 +11,36 @@ COLUMNS = (
     + ("kernel_h", "kernel_w", "stride", "groups", "macs", "params")
 )  # fmt: skip
 
+BITS = 8
+
 
 @dataclass
 class Table:
     """A network's layers. Activations and batch normalizations that a converter folds are left out."""
 
     name: str
+    batch: int = 1
     rows: list[tuple[object, ...]] = field(default_factory=list)
 
-    def conv(self, x: Shape, filters: int, kernel: int | tuple[int, int] = 1, stride: int = 1, pad: str = "same") -> Shape:
+    def conv(
+        self,
+        x: Shape,
+        filters: int,
+        kernel: int | tuple[int, int] = 1,
+        stride: int = 1,
+        pad: str = "same",
+        *,
+        name: str = "",
+        bits: int = 8,
+    ) -> Shape:
         """A convolution; returns its output's shape."""
         size = (kernel, kernel) if isinstance(kernel, int) else kernel
         out = (*_extent(x, size, stride, pad), filters)
         weights = size[0] * size[1] * x[2] * filters
-        return self._add("Conv2D", x, out, size, stride, 1, out[0] * out[1] * weights, weights + filters)
+        self._add("Conv2D", x, out, size, stride, 1, out[0] * out[1] * weights, weights + filters, bits)
+        if name:
+            self.rows[-1] = (name, *self.rows[-1][1:])
+        return out
 
     def depthwise(self, x: Shape, kernel: int = 3, stride: int = 1, pad: str = "same", times: int = 1) -> Shape:
         """A depthwise convolution, `times` filters per channel."""
@@ -101,14 +117,24 @@ class Table:
         """The table as `folder`/NAME.csv."""
         with (folder / f"{self.name}.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(self.rows)
+            plain = self.batch == 1 and all(row[-1] == BITS for row in self.rows)
+            writer.writerow(COLUMNS if plain else (*COLUMNS, "weight_bits", "activation_bits", "batch"))
+            writer.writerows(row[:-1] if plain else (*row, row[-1], self.batch) for row in self.rows)
 
     def _add(
-        self, op: str, x: Shape, out: Shape, size: tuple[int, int], stride: int, groups: int, macs: int, params: int
+        self,
+        op: str,
+        x: Shape,
+        out: Shape,
+        size: tuple[int, int],
+        stride: int,
+        groups: int,
+        macs: int,
+        params: int,
+        bits: int = BITS,
     ) -> Shape:
         name = f"{len(self.rows):03d}_{op.lower()}"
-        self.rows.append((name, op, *x, *out, *size, stride, groups, macs, params))
+        self.rows.append((name, op, *x, *out, *size, stride, groups, macs, params, bits))
         return out
 
 

@@ -14,22 +14,15 @@ EDGETPU = (
 )  # fmt: skip
 
 
-def mobilenet_v1(alpha: float, size: int) -> Table:
-    """Howard et al., arXiv 1704.04861, table 1."""
-    net = Table(f"mobilenet_v1_{alpha}_{size}")
-    x = _mobilenet_v1_body(net, alpha, size)
-    net.softmax(net.conv(net.mean(x), 1000))
-    return net
-
-
-def _mobilenet_v1_body(net: Table, alpha: float, size: int, keep: list[Shape] | None = None) -> Shape:
-    x = net.conv((size, size, 3), narrowed(32 * alpha), 3, 2)
+def _mobilenet_v1_body(net: Table, size: int) -> list[Shape]:
+    """Howard et al., arXiv 1704.04861, table 1: the outputs at a sixteenth and a thirty-second of the size."""
+    x, kept = net.conv((size, size, 3), 32, 3, 2), list[Shape]()
     plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
     for filters, stride in plan:
-        if keep is not None and filters == 1024 and stride == 2:
-            keep.append(x)
-        x = net.separable(x, narrowed(filters * alpha), 3, stride)
-    return x
+        if filters == 1024 and stride == 2:
+            kept.append(x)
+        x = net.separable(x, filters, 3, stride)
+    return [*kept, x]
 
 
 def _inverted(net: Table, x: Shape, expansion: int, filters: int, stride: int, kernel: int = 3) -> tuple[Shape, Shape]:
@@ -48,14 +41,6 @@ def mobilenet_v2_body(net: Table, alpha: float, size: int, out_stride: int = 32)
             total *= step
             x, wide = _inverted(net, x, expansion, narrowed(channels * alpha), step)
             yield x, wide, step
-
-
-def mobilenet_v2(alpha: float, size: int) -> Table:
-    """MobileNet v2 with its classifier."""
-    net = Table(f"mobilenet_v2_{alpha}_{size}")
-    *_, (x, _, _) = mobilenet_v2_body(net, alpha, size)
-    net.softmax(net.dense(net.mean(net.conv(x, max(1280, narrowed(1280 * alpha)))), 1000))
-    return net
 
 
 def mnasnet_b1(size: int) -> Table:
@@ -100,9 +85,9 @@ def _ssd(net: Table, features: list[Shape], classes: int = 91) -> Table:
 
 def ssd_mobilenet_v1(size: int = 300) -> Table:
     """SSD on MobileNet v1, COCO (Liu et al., arXiv 1512.02325)."""
-    net, kept = Table(f"ssd_mobilenet_v1_{size}"), list[Shape]()
-    x = _mobilenet_v1_body(net, 1.0, size, kept)
-    kept.append(x)
+    net = Table(f"ssd_mobilenet_v1_{size}")
+    kept = _mobilenet_v1_body(net, size)
+    x = kept[-1]
     for narrow, wide in ((256, 512), (128, 256), (128, 256), (64, 128)):
         x = net.conv(net.conv(x, narrow), wide, 3, 2)
         kept.append(x)
@@ -148,8 +133,6 @@ def deeplab_v3_mobilenet_v2(alpha: float, size: int) -> Table:
 
 
 TABLES = [
-    *[mobilenet_v1(alpha, size) for alpha, size in ((0.25, 128), (0.5, 160), (0.75, 192), (1.0, 224))],
-    *[mobilenet_v2(alpha, 224) for alpha in (0.35, 1.0)],
     mnasnet_b1(224),
     *[efficientnet_edgetpu(kind) for kind in "sml"],
     ssd_mobilenet_v1(), ssd_mobilenet_v2(),
