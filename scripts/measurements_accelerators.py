@@ -30,7 +30,11 @@ CORAL_NETWORKS = {
     "mnasnet 224": "mnasnet_b1_224", "efficientnet-edgetpu-s": "efficientnet_edgetpu_s_224",
     "efficientnet-edgetpu (s) 224": "efficientnet_edgetpu_s_224",
 }  # fmt: skip
-MLPERF = {"AD": "mlperf_tiny_ad", "IC": "mlperf_tiny_resnet8", "KWS": "mlperf_tiny_dscnn", "VWW": "mlperf_tiny_mobilenet"}
+MLPERF = {
+    "AD": "mlperf_tiny_autoencoder", "IC": "mlperf_tiny_resnet8", "KWS": "mlperf_tiny_ds_cnn",
+    "VWW": "mlperf_tiny_mobilenet_vww",
+}  # fmt: skip
+DORY = ("arXiv 2008.07127, abstract", "4.3 frames in a second, 63 pJ per MAC; DORY's hardware description has 100 MHz")
 
 
 def main() -> None:
@@ -38,7 +42,11 @@ def main() -> None:
     folder = Path(sys.argv[1])
     with (folder / "networks.csv").open() as file:
         rows = list(csv.DictReader(file))
+    with (folder / "hawq_t4.csv").open() as file:
+        hawq = list(csv.DictReader(file))
     _write("edge_tpu", _coral(rows))
+    _write("gpu_t4", _hawq(rows, hawq))
+    _write("gap", _gap(rows))
 
 
 def _coral(rows: list[dict[str, str]]) -> Iterator[tuple[str, ...]]:
@@ -56,6 +64,41 @@ def _coral(rows: list[dict[str, str]]) -> Iterator[tuple[str, ...]]:
             print(f"left out: {row['id']} {row['model']}: no table of its layers")
             continue
         yield target, network, "", who, "", "", row["latency_ms"], "", _source(row), row["note"].split(";")[0]
+
+
+def _hawq(rows: list[dict[str, str]], hawq: list[dict[str, str]]) -> Iterator[tuple[str, ...]]:
+    """Whole networks first, then layers timed alone."""
+    told = {"W8A8": "w8a8", "W4A4": "w4a4", "Mixed Precision": "bops0.5"}
+    note = "batch of 8; TVM, CUDA 10.2"
+    for row in rows:
+        if row["target_class"] == "gpu_t4" and row["dtype"] in told:
+            network = f"resnet50_v1_224_b8_{told[row['dtype']]}"
+            yield "nvidia-t4", network, "tvm", "T4", "", "", row["latency_ms"], "", _source(row), note
+        elif row["target_class"] == "gpu_t4":
+            print(f"left out: {row['id']} {row['dtype']}: floating point, not integer")
+    for row in hawq:
+        config = row["bits"].partition("(resnet50_")[2].rstrip(")")
+        if row["record"] == "network_speedup" and config not in ("", "baseline", "bops0.5", "uniform8", "uniform4"):
+            latency = f"{26.2 / float(row['speedup_vs_fp32']):.3f}"
+            told_by = f"{note}; 26.2 ms over the published speed-up"
+            yield "nvidia-t4", f"resnet50_v1_224_b8_{config}", "tvm", "T4", "", "", latency, "", row["source"], told_by
+        if row["record"] == "ilp_layer":
+            network, source = f"resnet50_v1_224_b8_w{row['bits']}a{row['bits']}", row["source"]
+            layer, alone = row["layer"], "a layer alone; batch of 8"
+            yield "nvidia-t4", network, "tvm-alone", "T4", "", layer, row["latency_ms"], "", source, alone
+    print("left out: autotvm_kernel rows: best records of a tuner, 2.4 times faster than the same layers in HAWQ's table")
+
+
+def _gap(rows: list[dict[str, str]]) -> Iterator[tuple[str, ...]]:
+    for row in rows:
+        if row["target_class"] == "riscv_pulp_gap":
+            network = MLPERF[row["model"].removeprefix("MLPerfTiny-").partition("-")[0].partition(" ")[0]]
+            settings = f"clock_hz={float(row['clock_mhz']) * 1e6:g}"
+            note = "650 mV; energy at 1.8 V of the whole chip"
+            costs = row["latency_ms"], row["energy_uj"]
+            yield "gap9", network, "", "GAP9 EVK, 650 mV", settings, "", *costs, _source(row), note
+    energy = f"{63 * 186.4:.0f}"
+    yield "gap8", "mobilenet_v1_1.0_128", "", "GAP8", "", "", f"{1e3 / 4.3:.1f}", energy, *DORY
 
 
 def _source(row: dict[str, str]) -> str:

@@ -25,6 +25,13 @@ def _mobilenet_v1_body(net: Table, size: int) -> list[Shape]:
     return [*kept, x]
 
 
+def mobilenet_v1(size: int) -> Table:
+    """MobileNet v1 with its classifier."""
+    net = Table(f"mobilenet_v1_1.0_{size}")
+    net.softmax(net.conv(net.mean(_mobilenet_v1_body(net, size)[-1]), 1000))
+    return net
+
+
 def _inverted(net: Table, x: Shape, expansion: int, filters: int, stride: int, kernel: int = 3) -> tuple[Shape, Shape]:
     """An inverted residual; returns its output and its expanded input."""
     wide = net.conv(x, x[2] * expansion) if expansion > 1 else x
@@ -133,6 +140,7 @@ def deeplab_v3_mobilenet_v2(alpha: float, size: int) -> Table:
 
 
 TABLES = [
+    mobilenet_v1(128),
     mnasnet_b1(224),
     *[efficientnet_edgetpu(kind) for kind in "sml"],
     ssd_mobilenet_v1(), ssd_mobilenet_v2(),
