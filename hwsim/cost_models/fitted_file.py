@@ -31,6 +31,8 @@ def fitted_file(fit: Fit, target: Target, measurements: str) -> str:
     bands = {what: found for what in ("latency", "energy") if (found := held_out(rows, what)) is not None}
     if bands:
         document["bands"] = _bands(bands, f"held-out rows of {measurements}")
+    elif "bands" in document:
+        del document["bands"]  # of an earlier fit
     text = tomlkit.dumps(document)
     checked(tomllib.loads(text), target.path)
     return text
