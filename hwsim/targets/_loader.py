@@ -56,13 +56,16 @@ class Target:
         return self.profile.name
 
     def with_values(self, values: Mapping[str, float], source: str = "set by the user") -> "Target":
-        """The target with other numbers at the dotted paths in `values`; InputError where there is no such number."""
+        """The target with other numbers at the dotted paths in `values`; InputError where there is no such number.
+
+        A number that was set is not free any more, so that it may lie beyond the limits of a fit.
+        """
         raw = _copy(self.raw)
         for path, value in values.items():
             if path not in self.provenance:
                 raise InputError(f"{self.path.name}: {unknown('number', path, self.provenance)}")
             table, key = _parent(raw, path)
-            table[key] = {**table[key], "value": value, "source": source}
+            table[key] = {"value": value, "source": source}
         return checked(raw, self.path)
 
     def on_board(self, board: str) -> "Target":
