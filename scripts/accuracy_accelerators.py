@@ -70,7 +70,7 @@ def tensor_cores() -> dict[str, float]:
     return facts
 
 
-def _alone(row: Measurement):  # noqa: ANN202
+def _alone(row: Measurement):
     return estimate(shipped_network(row.network), "nvidia-t4", "tvm-alone").layers
 
 

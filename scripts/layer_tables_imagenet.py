@@ -11,7 +11,8 @@ def main() -> None:
     """Write every table and print its size."""
     for net in [*mobile.TABLES, *inception.TABLES, *residual.TABLES, *hawq.TABLES]:
         net.write(FOLDER)
-        print(f"{net.name:32} {len(net.rows):4} layers {net.total('macs') / 1e6:9.1f} MMAC {net.total('params') / 1e6:7.2f} M")
+        macs, params = (net.total(column) / 1e6 for column in ("macs", "params"))
+        print(f"{net.name:32} {len(net.rows):4} layers {macs:9.1f} MMAC {params:7.2f} M parameters")
 
 
 if __name__ == "__main__":

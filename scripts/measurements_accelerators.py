@@ -86,7 +86,9 @@ def _hawq(rows: list[dict[str, str]], hawq: list[dict[str, str]]) -> Iterator[tu
             network, source = f"resnet50_v1_224_b8_w{row['bits']}a{row['bits']}", row["source"]
             layer, alone = row["layer"], "a layer alone; batch of 8"
             yield "nvidia-t4", network, "tvm-alone", "T4", "", layer, row["latency_ms"], "", source, alone
-    print("left out: autotvm_kernel rows: best records of a tuner, 2.4 times faster than the same layers in HAWQ's table")
+    print(
+        "left out: autotvm_kernel rows: best records of a tuner, 2.4 times faster than the same layers in HAWQ's table"
+    )
 
 
 def _gap(rows: list[dict[str, str]]) -> Iterator[tuple[str, ...]]:

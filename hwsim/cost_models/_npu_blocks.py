@@ -65,9 +65,7 @@ def best_block(npu: Npu, layer: Layer) -> Block:
         fits[0] = True
     cost = np.where(fits, _fetched(layer, h, w, d, ih * iw, ih * iw * inner), np.inf)
     at = _first_best(cost, layer, h, w, ih, iw)
-    return Block(
-        (int(h[at]), int(w[at]), int(d[at])), (int(ih[at]), int(iw[at]), int(inner[at])), by_taps
-    )
+    return Block((int(h[at]), int(w[at]), int(d[at])), (int(ih[at]), int(iw[at]), int(inner[at])), by_taps)
 
 
 def _taps_fill_better(layer: Layer) -> bool:

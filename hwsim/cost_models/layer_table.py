@@ -42,8 +42,8 @@ def read_layer_table(path: Path) -> Network:
     """The network whose layers the CSV file at `path` lists.
 
     Columns of hwsim's own table: layer, op, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, groups,
-    macs, params of one image, and if wanted weight_bits, activation_bits, batch. SCALE-Sim's: Layer name, IFMAP Height, IFMAP Width,
-    Filter Height, Filter Width, Channels, Num Filter, Strides.
+    macs, params, all of one image, and if wanted weight_bits, activation_bits, batch. SCALE-Sim's: Layer name,
+    IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides.
 
     Raises
     ------

@@ -8,7 +8,8 @@
 
 Compute and memory add up because TVM's kernels write their outputs after the sums (Yao et al., HAWQ-V3, arXiv
 2011.10680, whose kernels and times on a T4 this follows). Operands of one product are as wide as the wider of both.
-Fits found no cost of starting a kernel and all of the memory's bandwidth, so neither is a constant. A layer timed alone took longer than its share of a network (their own table): `scale` says by how much.
+Fits found no cost of starting a kernel and all of the memory's bandwidth, so neither is a constant. A layer timed
+alone took longer than its share of a network (their own table): `scale` says by how much.
 """
 
 from math import ceil

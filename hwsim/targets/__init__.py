@@ -9,9 +9,10 @@ from hwsim.targets._loader import FOLDER, Sourced, Target, checked, read
 from hwsim.targets._profile import Profile
 
 NETWORKS = Path(__file__).parent / "networks"
+MEASUREMENTS = Path(__file__).parent / "measurements"
 """Tables of layers of public networks, which measurements name."""
 
-__all__ = ["NETWORKS", "Profile", "Sourced", "Target", "checked", "read", "target", "targets"]
+__all__ = ["MEASUREMENTS", "NETWORKS", "Profile", "Sourced", "Target", "checked", "read", "target", "targets"]
 
 
 @cache

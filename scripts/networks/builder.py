@@ -7,8 +7,8 @@ from pathlib import Path
 
 Shape = tuple[int, int, int]
 COLUMNS = (
-    ("layer", "op", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c")
-    + ("kernel_h", "kernel_w", "stride", "groups", "macs", "params")
+    "layer", "op", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c",
+    "kernel_h", "kernel_w", "stride", "groups", "macs", "params",
 )  # fmt: skip
 
 BITS = 8
@@ -58,7 +58,9 @@ class Table:
         """A transposed convolution."""
         out = (x[0] * stride, x[1] * stride, filters)
         weights = kernel * kernel * x[2] * filters
-        return self._add("Conv2DTranspose", x, out, (kernel, kernel), stride, 1, x[0] * x[1] * weights, weights + filters)
+        return self._add(
+            "Conv2DTranspose", x, out, (kernel, kernel), stride, 1, x[0] * x[1] * weights, weights + filters
+        )
 
     def dense(self, x: Shape, units: int) -> Shape:
         """A fully connected layer over all of `x`."""

@@ -1,4 +1,4 @@
-"""ResNet-50 as HAWQ-v3 ran it on a T4: batches of 8, every layer at 4 or 8 bits (github Zhen-Dong/HAWQ, bit_config.py)."""
+"""ResNet-50 as HAWQ-V3 ran it on a T4: batches of 8, layers at 4 or 8 bits (github Zhen-Dong/HAWQ, bit_config.py)."""
 
 from networks.builder import Table
 
