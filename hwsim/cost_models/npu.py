@@ -52,7 +52,8 @@ def _layer_cost(work: Work, profile: NpuProfile, hidden: float, *, first: bool) 
     layer = _layer(work)
     block = best_block(npu, layer)
     counts = [ceil(size / part) for size, part in zip(layer.output_size, _clip(block, layer), strict=True)]
-    products = 0.0 if layer.kind == "elementwise" else _products(layer, block, npu)
+    passes = ceil(work.activation_bits / 8)
+    products = 0.0 if layer.kind == "elementwise" else passes * _products(layer, block, npu)
     brick = 1 if first else BRICK
     reads, writes = _moved(work, layer, block, counts, brick)
     compute = work.batch * _block_time(work, layer, block, counts, products, brick, profile)
@@ -172,7 +173,7 @@ def _element_cycles(work: Work, npu: Npu) -> float:
 def _moved(work: Work, layer: Layer, block: Block, counts: list[int], brick: int) -> tuple[float, float]:
     """Bytes of inputs read and outputs written; depths lie in bricks."""
     height, width, depth = layer.output_size
-    width_bytes = work.activation_bits / 8 * work.batch
+    width_bytes = ceil(work.activation_bits / 8) * work.batch
     writes = height * width * round_up(depth, BRICK) * width_bytes
     if layer.kind == "elementwise":
         return writes * (2 if work.other_elements else 1), writes

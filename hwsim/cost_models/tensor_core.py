@@ -19,6 +19,8 @@ from hwsim.cost_models.work import FREE, Network, Work
 from hwsim.targets.tensor_core import TensorCoreProfile
 
 FUSED = frozenset({*FREE, "pad", "activation", "relu", "relu6"})
+WIDTHS = (4, 8, 16, 32)
+"""Of operands that the units multiply; others take the next."""
 
 
 def network_costs(network: Network, profile: TensorCoreProfile, runtime: str) -> list[LayerCost]:
@@ -30,7 +32,7 @@ def network_costs(network: Network, profile: TensorCoreProfile, runtime: str) ->
 def _layer_cost(work: Work, profile: TensorCoreProfile, scale: float) -> LayerCost:
     if work.op in FUSED:
         return LayerCost(0.0, 0.0)
-    bits = max(work.weight_bits, work.activation_bits)
+    bits = next(width for width in WIDTHS if width >= min(max(work.weight_bits, work.activation_bits), WIDTHS[-1]))
     compute = _product(work, bits, profile) if work.macs else _lanes(work, profile)
     writes = work.outputs * profile.kernels.output_bytes if work.macs else work.output_bytes
     reads = _touched(work) * work.activation_bits / 8 + work.weight_bytes

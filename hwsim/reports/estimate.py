@@ -59,7 +59,7 @@ def notes(estimate: Estimate) -> list[str]:
                 f"times the estimate; median error {percent(band.median_error)}"
             )
     if profile.engine_assumed:
-        found.append(f"arithmetic: the maker does not publish it; {profile.engine} is assumed")
+        found.append(f"arithmetic: {profile.engine} is assumed; its own is not public or not modeled")
     if not estimate.network.arena_exact:
         found.append("peak SRAM: a lower bound; a table of layers does not say which tensors live on")
     found.extend(over_capacity(estimate))

@@ -39,7 +39,7 @@ def print_target(console: Console, target: Target) -> None:
     """A target with every number and its source."""
     facts = target_facts(target)
     console.print(f"{target.name}: {facts['summary']}", highlight=False)
-    assumed = " (assumed: the maker does not publish it)" if facts["engine_assumed"] else ""
+    assumed = " (assumed: its own is not public or not modeled)" if facts["engine_assumed"] else ""
     console.print(f"kind {facts['kind']}, arithmetic of {facts['engine']}{assumed}", highlight=False)
     for what in ("runtimes", "boards"):
         if facts[what]:

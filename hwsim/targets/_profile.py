@@ -102,7 +102,7 @@ class Profile(Section):
     name : as users call it, the file's name
     summary : one line
     engine : whose arithmetic `hwsim run --target` uses
-    engine_assumed : whether the maker keeps the arithmetic secret, so that `engine` is a guess
+    engine_assumed : whether `engine` is a guess: the maker keeps the arithmetic secret, or hwsim has no engine of it
     accumulator_bits : of the sums of products; None where the maker does not say
     measured_class : the class of devices in docs/accuracy.md whose measurements judge this target; empty for none
     clock_hz : of the compute units

@@ -4,6 +4,7 @@ import pytest
 from hwsim.cost_models import Work, estimate
 from hwsim.cost_models.measurements import read_measurements, shipped_network
 from hwsim.cost_models.work import chain
+from hwsim.errors import UnsupportedError
 from hwsim.targets import MEASUREMENTS, target
 
 PLAIN = {
@@ -69,3 +70,17 @@ def test_slower_link_costs_large_networks_most():
     )
     assert slow[0] / fast[0] == pytest.approx(2.2, rel=0.2)
     assert slow[1] / fast[1] > 8
+
+
+def test_narrow_weights_take_a_byte_all_the_same():
+    narrow = Work("conv", "conv2d", (10, 10, 64), (10, 10, 64), macs=409600, weights=4096, weight_bits=4)
+    assert cycles(narrow, narrow, narrow) == cycles(conv(), conv(), conv())
+
+
+def test_wide_operands_are_refused():
+    sizes = {"macs": 409600, "weights": 4096, "activation_bits": 16}
+    wide = Work("conv", "conv2d", (10, 10, 64), (10, 10, 64), **sizes)
+    widths = "weights of 8 and activations of 16 bits"
+    message = rf"^'conv' has {widths}; coral-edgetpu computes 8 by 8; quantize the network first$"
+    with pytest.raises(UnsupportedError, match=message):
+        cycles(wide)

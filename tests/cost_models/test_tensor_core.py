@@ -60,3 +60,7 @@ def test_whole_networks_are_near_the_measured():
     ratios = [estimate(shipped_network(row.network), row.target, row.runtime).latency_s / row.latency_s for row in rows]
     assert len(ratios) == 11
     assert np.abs(np.array(ratios) - 1).max() < 0.06
+
+
+def test_three_bits_are_computed_as_four():
+    assert costs(conv(3)).compute_cycles == costs(conv(4)).compute_cycles
