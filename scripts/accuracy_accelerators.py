@@ -53,8 +53,12 @@ def against_vela() -> pd.DataFrame:
 
 
 def tensor_cores() -> dict[str, float]:
-    """ResNet-50 at 4 and 8 bits on a T4: the ratio of both, and how well layers are ranked."""
-    rows = [row for row in read_measurements(FOLDER / "gpu_t4.csv") if row.network.endswith(("w8a8", "w4a4"))]
+    """ResNet-50 at 4 and 8 bits on a T4: the ratio of both, and how well layers are ranked.
+
+    Held out: each width by a fit that saw neither its network nor its layers.
+    """
+    every = read_measurements(FOLDER / "gpu_t4.csv")
+    rows = [row for row in every if row.network.endswith(("w8a8", "w4a4"))]
     facts: dict[str, float] = {}
     totals: dict[str, tuple[float, float]] = {}
     for bits in ("w8a8", "w4a4"):
@@ -67,6 +71,12 @@ def tensor_cores() -> dict[str, float]:
         facts[f"rank correlation of {len(pairs)} layers, {bits}"] = float(ranks)
     for what, position in (("measured", 0), ("estimated", 1)):
         facts[f"ratio 8:4 bits, {what}"] = totals["w8a8"][position] / totals["w4a4"][position]
+    unseen = fit([target("nvidia-t4")], every, hold_out="network").rows
+    eight, four = (
+        float(unseen[(unseen["layer"] == "") & unseen["network"].str.endswith(bits)]["held_out_s"].iloc[0])
+        for bits in ("w8a8", "w4a4")
+    )
+    facts["ratio 8:4 bits, held out"] = eight / four
     return facts
 
 
