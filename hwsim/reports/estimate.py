@@ -13,6 +13,9 @@ from hwsim.reports.units import kib, percent, si, si_band
 from hwsim.simulate.accumulators import accumulators
 
 
+MANY = 10
+
+
 def estimate_facts(estimate: Estimate) -> Facts:
     """What `hwsim estimate --json` says of one target."""
     profile = estimate.profile
@@ -54,8 +57,9 @@ def notes(estimate: Estimate) -> list[str]:
         elif band is None:
             found.append(f"{what}: no device of this class was ever compared with a measurement; there is no band")
         else:
+            share = "nine of ten of" if band.rows >= MANY else "all, but only"
             found.append(
-                f"{what}: nine of ten of {band.rows} held-out measurements lay {band.low:.2f} to {band.high:.2f} "
+                f"{what}: {share} {band.rows} held-out measurements lay {band.low:.2f} to {band.high:.2f} "
                 f"times the estimate; median error {percent(band.median_error)}"
             )
     if profile.engine_assumed:
