@@ -12,7 +12,6 @@ from hwsim.reports.files import write_text
 from hwsim.reports.units import kib, percent, si, si_band
 from hwsim.simulate.accumulators import accumulators
 
-
 MANY = 10
 
 
