@@ -11,6 +11,7 @@ from hwsim._version import __version__
 if TYPE_CHECKING:
     from hwsim.cost_models import estimate as estimate
     from hwsim.cost_models.fit import fit as fit
+    from hwsim import solver as solver
     from hwsim.engines import engines as engines
     from hwsim.errors import HwsimError as HwsimError
     from hwsim.graph import Graph as Graph
@@ -35,10 +36,14 @@ _HOMES = {
     "verify": "hwsim.verify",
 }
 
+_ROOMS = ("solver",)
+
 __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"hwsim.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
