@@ -20,6 +20,9 @@ import pulp
 from hwsim.errors import InputError, unknown
 from hwsim.solver.problem import Floats, Indices
 
+HIGHS_FAILED = 4
+"""scipy's status for "Solve error" and other failures."""
+
 CBC_DIGIT = 1e-3
 """CBC prints its bound with three digits."""
 
@@ -125,7 +128,8 @@ def _solve_cbc(problem: pulp.LpProblem, variables: list[pulp.LpVariable], time_l
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"
         limit = max(time_limit_s, 0.01)
-        cbc = pulp.PULP_CBC_CMD(msg=False, timeLimit=limit, gapRel=0.0, gapAbs=0.0, logPath=str(log))
+        # Measured on knapsacks of 500 groups: without its cuts CBC proves them two to five times as fast.
+        cbc = pulp.PULP_CBC_CMD(msg=False, timeLimit=limit, gapRel=0.0, gapAbs=0.0, cuts=False, logPath=str(log))
         cbc.tmpDir = folder
         problem.solve(cbc)
         return _read(problem, variables, lambda: _cbc_bound(log.read_text()))
@@ -166,13 +170,15 @@ class ScipyHighs(pulp.LpSolver):  # type: ignore[misc]
         for variable, coefficient in lp.objective.items():
             objective[place[variable.name]] = coefficient
         upper = [np.inf if v.upBound is None else v.upBound for v in variables]
-        found = milp(
-            objective,
-            constraints=_scipy_rows(lp, place),
-            integrality=np.array([v.cat == pulp.LpInteger for v in variables], dtype=np.int64),
-            bounds=Bounds(0.0, upper),
-            options={"mip_rel_gap": 0.0, "time_limit": max(self.timeLimit, 0.01)},
-        )
+        options = {"mip_rel_gap": 0.0, "time_limit": max(self.timeLimit, 0.01)}
+        program = {
+            "constraints": _scipy_rows(lp, place),
+            "integrality": np.array([v.cat == pulp.LpInteger for v in variables], dtype=np.int64),
+            "bounds": Bounds(0.0, upper),
+        }
+        found = milp(objective, **program, options=options)
+        if found.status == HIGHS_FAILED:  # seen in presolve, on three columns and four rows
+            found = milp(objective, **program, options={**options, "presolve": False})
         if found.x is not None:
             lp.assignVarsVals({v.name: float(value) for v, value in zip(variables, found.x, strict=True)})
         if found.get("mip_dual_bound") is not None:

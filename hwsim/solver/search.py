@@ -16,7 +16,7 @@ from hwsim.solver.problem import Floats, Indices, Problem, useful_columns
 from hwsim.solver.pulp_backend import Program, Row, solve_program, timer
 from hwsim.solver.relaxation import Relaxation, relax
 
-CORE = 200
+CORE = 120
 """Columns beyond one a group in the first program."""
 
 FIRST_SHARE = 0.4
@@ -25,8 +25,9 @@ FIRST_SHARE = 0.4
 MOST_RETRIES = 50
 """How many answers that a solver's tolerance let past a limit are excluded one by one."""
 
-HAIR = 1e-9
-"""Relative to the room in a row: how much is given up where nothing else keeps a solver within the limit."""
+SLACK = 1e-4
+"""Added to each scaled row: CBC and HiGHS lose answers that meet a row to within their own, smaller tolerances.
+Answers that need the slack are found out, and excluded one by one."""
 
 SCALE = 1e5
 """What the largest coefficient of each row and of the objective is scaled to: solvers' tolerances are absolute."""
@@ -105,6 +106,8 @@ def _solve_columns(problem: Problem, columns: Indices, solver: str, left: Callab
     """Solve `problem` with the sorted `columns` alone, at least one of each group."""
     part = problem.only(columns)
     free = np.flatnonzero(np.diff(part.starts) > 1)
+    if not len(free):
+        return Found("optimal", columns, part.worth(part.starts[:-1])) if part.fits(part.starts[:-1]) else INFEASIBLE
     program, base, scale = _program(part, free)
     rows = list(program.rows)
     for _ in range(MOST_RETRIES):
@@ -134,7 +137,7 @@ def _program(problem: Problem, free: Indices) -> tuple[Program, float, float]:
     rows = []
     for costs, space in zip(cost[most > room], room[most > room], strict=True):
         size = SCALE / max(costs.max(), space)
-        rows.append(Row(np.flatnonzero(costs), costs[costs != 0] * size, max(space, 0.0) * size))
+        rows.append(Row(np.flatnonzero(costs), costs[costs != 0] * size, max(space, 0.0) * size + SLACK))
     return Program(value * scale, groups, rows), math.fsum(least), scale
 
 
@@ -155,8 +158,8 @@ def _all_but(program: Program, x: Floats) -> Row:
 def _solve_tightened(
     part: Problem, columns: Indices, program: Program, solver: str, left: Callable[[], float], bound: float
 ) -> Found:
-    """The best answer that keeps every limit by a hair, where solvers keep finding ones that miss one by less."""
-    rows = [replace(row, limit=row.limit * (1 - HAIR)) for row in program.rows]
+    """The best answer that keeps every row by SLACK, where solvers keep finding ones that miss one by less."""
+    rows = [replace(row, limit=row.limit - 2 * SLACK) for row in program.rows]
     answer = solve_program(replace(program, rows=rows), solver, left())
     if answer.x is None:
         return Found("time_limit", None, bound)

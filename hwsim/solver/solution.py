@@ -87,7 +87,7 @@ class Solution:
         if self.status == "infeasible":
             return "\n".join(self._why_infeasible())
         if not self.choice:
-            return f"Nothing was found in {self.seconds:.1f} s, and nothing proven; allow more time."
+            return f"Nothing was found in {self.seconds:.1f} s, and not proven that there is nothing; allow more time."
         proof = {
             "optimal": "It is proven that no choice does better.",
             "time_limit": f"The time was over: nothing does better than {self.bound:.6g}, a gap of {self.gap:.2%}.",
