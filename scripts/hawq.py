@@ -157,7 +157,10 @@ def main() -> None:
     write("hawq", table(columns, rows))
     speed = ["budgets", "seed", "solver", "status", "degradation", "gap", "seconds"]
     machine = this_machine()
-    write("speed", f"{machine.processor}, {machine.cores} cores.\n\n{table(speed, speeds)}")
+    write(
+        "speed",
+        f"{machine.processor}, {machine.cores} cores; time limit {options.time_limit:g} s.\n\n{table(speed, speeds)}",
+    )
 
 
 def write(name: str, text: str) -> None:

@@ -91,6 +91,8 @@ def _cheapest(task: Task, over: str, budget: float, time_limit_s: float) -> Foun
     best = task.within({over: budget}).solve(time_limit_s)
     while best.picks is not None and best.status == "optimal":
         lower = task.table.total(over, best.picks) * (1 - STEP)
+        if not lower:
+            return best
         cheaper = task.within({over: lower}).solve(time_limit_s)
         if cheaper.picks is None or task.worth(cheaper.picks) > task.worth(best.picks) + _small(task, best.picks):
             return best

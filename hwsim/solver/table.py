@@ -113,8 +113,9 @@ def _check_frame(frame: "pd.DataFrame") -> None:
     if frame.empty:
         raise InputError("table has no rows; it needs one for each layer and choice")
     for name in ("layer", "choice"):
-        if frame[name].isna().any():
-            raise InputError(f"table row {int(frame[name].isna().to_numpy().argmax())}: {name} is empty; name it")
+        empty = (frame[name].isna() | (frame[name] == "")).to_numpy()
+        if empty.any():
+            raise InputError(f"table row {int(empty.argmax())}: {name} is empty; name it")
     again = frame.duplicated(["layer", "choice"]).to_numpy()
     if again.any():
         raise InputError(f"table {_row(frame, int(again.argmax()))}: there twice; keep one row for a layer and choice")
