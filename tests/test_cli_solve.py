@@ -14,13 +14,13 @@ def costs(tmp_path):
 
 
 def test_solve_prints_choices_and_budgets(command, costs):  # noqa: F811
-    status, out, err = command("solve", "--table", costs, "--budget", "latency_ms=32")
+    status, out, err = command("solve", "--table", costs, "--budget", "latency_ms=31")
     assert (status, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
     assert out.startswith("optimal, ")
     assert "minimal degradation: 14. It is proven that no choice does better." in out
     assert ["conv2", "4"] in lines
-    assert ["latency_ms", "32", "26", "6", "1", "7"] in lines
+    assert ["latency_ms", "31", "26", "5"] in [line[:4] for line in lines]
     assert ["degradation", "14"] in lines
 
 

@@ -102,7 +102,7 @@ def read_csv(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_csv(path, converters={"layer": str.strip, "choice": str.strip}, float_precision="round_trip")
+        return pd.read_csv(path, converters={"layer": str.strip, "choice": str.strip})
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror}; name a CSV file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

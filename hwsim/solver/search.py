@@ -25,6 +25,9 @@ FIRST_SHARE = 0.4
 MOST_RETRIES = 50
 """How many answers that a solver's tolerance let past a limit are excluded one by one."""
 
+MOST_REPAIRS = 4
+"""Changes for each group in mending an answer that misses a limit."""
+
 SLACK = 1e-4
 """Added to each scaled row: CBC and HiGHS lose answers that meet a row to within their own, smaller tolerances.
 Answers that need the slack are found out, and excluded one by one."""
@@ -63,6 +66,8 @@ def search(problem: Problem, solver: str, time_limit_s: float) -> Found:
     if relaxation is None:
         return INFEASIBLE
     found = _free_optimum(reduced) or _search_core(reduced, relaxation, solver, left)
+    if found.status == "time_limit" and found.picks is None:
+        found = replace(found, picks=_repaired(reduced, relaxation))
     picks = None if found.picks is None else columns[found.picks]
     return Found(found.status, picks, found.bound, relaxation.multipliers)
 
@@ -72,6 +77,25 @@ def _free_optimum(problem: Problem) -> Found | None:
     order = np.lexsort((problem.cost.sum(axis=0), problem.value, problem.group_of_column()))
     picks = order[problem.starts[:-1]]
     return Found("optimal", picks, problem.worth(picks)) if problem.fits(picks) else None
+
+
+def _repaired(problem: Problem, relaxation: Relaxation) -> Indices | None:
+    """Some answer where the solver found none: the least excess, changed where that most cheaply mends the limits."""
+    group, reach = problem.group_of_column(), problem.reach()
+    size = np.maximum(np.abs(reach), 1e-300)
+    picks = np.lexsort((relaxation.excess, group))[problem.starts[:-1]]
+    for _ in range(MOST_REPAIRS * problem.groups):
+        if problem.fits(picks):
+            return picks
+        totals = problem.cost[:, picks].sum(axis=1)[:, None] - problem.cost[:, picks][:, group] + problem.cost
+        missing = np.maximum(0.0, (totals - reach[:, None]) / size[:, None]).sum(axis=0)
+        mended = missing[picks[0]] - missing  # the columns already taken change nothing
+        price = np.maximum(0.0, relaxation.excess - relaxation.excess[picks][group]) + relaxation.allowance()
+        best = int(np.argmax(mended / price))
+        if mended[best] <= 0:
+            return None
+        picks[group[best]] = best
+    return None
 
 
 def _search_core(problem: Problem, relaxation: Relaxation, solver: str, left: Callable[[], float]) -> Found:

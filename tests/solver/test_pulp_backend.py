@@ -38,7 +38,7 @@ def test_continuous_columns(solver):
 
 
 def test_bound_is_read_off_cbcs_log():
-    log = "Result - Stopped on time limit\n\nObjective value:                101.5\nLower bound:                    99.123\n"
+    log = "Result - Stopped on time limit\n\nObjective value:      101.5\nLower bound:          99.123\n"
     assert pulp_backend._cbc_bound(log) == 99.122
     assert pulp_backend._cbc_bound("no bound") == -np.inf
 
