@@ -8,6 +8,7 @@ the bit-widths that HAWQ-V3's own integer program chose. Everything else on the 
 """
 
 import argparse
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -151,16 +152,15 @@ def main() -> None:
     options = parser.parse_args()
     with native_output_to_stderr():
         rows = list(hawq_rows(*read_facts(options.table, options.network)))
+        load = os.getloadavg()[0]
         speeds = list(speed_rows(options.seeds, options.time_limit))
     columns = ["published", "budget on", "limit", "published uses", "ours uses"]
     columns += ["published degradation", "ours", "proven bound", "status", "verdict"]
     write("hawq", table(columns, rows))
     speed = ["budgets", "seed", "solver", "status", "degradation", "gap", "seconds"]
     machine = this_machine()
-    write(
-        "speed",
-        f"{machine.processor}, {machine.cores} cores; time limit {options.time_limit:g} s.\n\n{table(speed, speeds)}",
-    )
+    head = f"{machine.processor}, {machine.cores} cores, load average {load:.1f}; time limit {options.time_limit:g} s."
+    write("speed", f"{head}\n\n{table(speed, speeds)}")
 
 
 def write(name: str, text: str) -> None:
