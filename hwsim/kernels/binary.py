@@ -13,6 +13,7 @@ from hwsim.kernels import kernel
 
 WORD = 64
 _PAIRS, _QUADS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
+_GATHER = np.uint64(0x0102040810204080)
 _BYTES, _ONES = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
 
 
@@ -29,27 +30,42 @@ def popcount(word):
 def pack_bits(values, out):
     """Bits of a row as words, low bit first: bit k % 64 of out[r, k // 64] is values[r, k].
 
-    values : uint8 (rows, depth), each 0 or 1; out : uint64 (rows, words), words = depth / 64 rounded up
+    Eight bytes become eight bits by one multiplication, which brings byte i to bit 56 + i.
+
+    values : uint8 (rows, 64 * words), contiguous, each 0 or 1, 0 behind the row's own values
+    out : uint64 (rows, words)
     """
-    for r in range(values.shape[0]):
-        out[r] = np.uint64(0)
-        for k in range(values.shape[1]):
-            out[r, k // WORD] = out[r, k // WORD] | (np.uint64(values[r, k]) << np.uint64(k % WORD))
+    eights = values.view(np.uint64)
+    for r in range(out.shape[0]):
+        for word in range(out.shape[1]):
+            bits = np.uint64(0)
+            for i in range(8):
+                byte = (eights[r, 8 * word + i] * _GATHER) >> np.uint64(56)
+                bits |= byte << np.uint64(8 * i)
+            out[r, word] = bits
 
 
 @kernel
 def xnor_popcount(rows, weights, depth, out):
-    """out[p, c] = depth - 2 * popcount(rows[p] XOR weights[c]): the dot product of signs.
+    """out[p, c] = depth - 2 * popcount(rows[p] XOR channel c's words): the dot product of signs.
 
-    rows : uint64 (pixels, words); weights : uint64 (channels, words); depth : valid bits of a row
-    out : int32 (pixels, channels)
+    rows : uint64 (pixels, words); weights : uint64 (words, channels), so that a vector takes neighbouring channels
+    depth : valid bits of a row; out : int32 (pixels, channels)
     """
+    counts = np.empty(weights.shape[1], np.int64)
+    whole = rows.shape[1] // 4 * 4
     for p in range(rows.shape[0]):
-        for c in range(weights.shape[0]):
-            count = np.int64(0)
-            for k in range(rows.shape[1]):
-                count += popcount(rows[p, k] ^ weights[c, k])
-            out[p, c] = np.int32(np.int64(depth) - np.int64(2) * count)
+        counts[:] = np.int64(0)
+        for k in range(0, whole, 4):
+            for c in range(weights.shape[1]):
+                pair = popcount(rows[p, k] ^ weights[k, c]) + popcount(rows[p, k + 1] ^ weights[k + 1, c])
+                other = popcount(rows[p, k + 2] ^ weights[k + 2, c]) + popcount(rows[p, k + 3] ^ weights[k + 3, c])
+                counts[c] += pair + other
+        for k in range(whole, rows.shape[1]):
+            for c in range(weights.shape[1]):
+                counts[c] += popcount(rows[p, k] ^ weights[k, c])
+        for c in range(weights.shape[1]):
+            out[p, c] = np.int32(np.int64(depth) - np.int64(2) * counts[c])
 
 
 @kernel
@@ -58,12 +74,14 @@ def xnor_popcount_valid(rows, valid, weights, out):
 
     valid : uint64 (pixels, words)
     """
+    counts = np.empty(weights.shape[1], np.int64)
     for p in range(rows.shape[0]):
+        counts[:] = np.int64(0)
         inside = np.int64(0)
         for k in range(rows.shape[1]):
-            inside += popcount(valid[p, k])
-        for c in range(weights.shape[0]):
-            count = np.int64(0)
-            for k in range(rows.shape[1]):
-                count += popcount((rows[p, k] ^ weights[c, k]) & valid[p, k])
-            out[p, c] = np.int32(inside - np.int64(2) * count)
+            word, mask = rows[p, k], valid[p, k]
+            inside += popcount(mask)
+            for c in range(weights.shape[1]):
+                counts[c] += popcount((word ^ weights[k, c]) & mask)
+        for c in range(weights.shape[1]):
+            out[p, c] = np.int32(inside - np.int64(2) * counts[c])

@@ -19,7 +19,7 @@ def accumulate_by_index(rows, codes, centers, out):
     """
     pixels, depth = rows.shape
     columns = np.zeros((depth, TILE_PIXELS), np.int16)
-    sums = np.empty((centers.shape[0], TILE_PIXELS), np.int32)
+    sums, totals = np.empty((centers.shape[0], TILE_PIXELS), np.int32), np.empty(TILE_PIXELS, np.int32)
     for start in range(0, pixels, TILE_PIXELS):
         size = min(TILE_PIXELS, pixels - start)
         columns[:, :size] = rows[start : start + size].T
@@ -29,11 +29,12 @@ def accumulate_by_index(rows, codes, centers, out):
                 index = np.int64(codes[c, k])
                 for i in range(TILE_PIXELS):
                     sums[index, i] += np.int32(columns[k, i])
+            totals[:] = np.int32(0)
+            for j in range(centers.shape[0]):
+                for i in range(TILE_PIXELS):
+                    totals[i] += centers[j] * sums[j, i]
             for i in range(size):
-                total = np.int64(0)
-                for j in range(centers.shape[0]):
-                    total += np.int64(centers[j]) * np.int64(sums[j, i])
-                out[start + i, c] = np.int32(total)
+                out[start + i, c] = totals[i]
 
 
 @kernel
@@ -41,13 +42,14 @@ def vector_tables(rows, book, out):
     """Products of parts of the rows with every vector of a product codebook, for `partial_sums.sum_rows`.
 
     rows : int16 (pixels, parts * length); book : int16 (parts, entries, length); out : int32 (parts, entries, pixels),
-        which the sums must fit
+        which every partial sum must fit
     """
     parts, entries, length = book.shape
+    columns = rows.T.copy()
     for part in range(parts):
         for entry in range(entries):
-            for p in range(rows.shape[0]):
-                total = np.int64(0)
-                for i in range(length):
-                    total += np.int64(rows[p, part * length + i]) * np.int64(book[part, entry, i])
-                out[part, entry, p] = np.int32(total)
+            out[part, entry] = np.int32(0)
+            for i in range(length):
+                value = np.int32(book[part, entry, i])
+                for p in range(rows.shape[0]):
+                    out[part, entry, p] += np.int32(columns[part * length + i, p]) * value

@@ -15,17 +15,25 @@ from hwsim.quantizers import packing
 from tests import naive
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")  # uint64 products wrap, as compiled
-WORDS = [1, 63, 64, 65, 130]
+WORDS = [1, 63, 64, 65, 130, 300]
 
 
 def packed(bits):
-    out = np.empty((bits.shape[0], -(-bits.shape[1] // 64)), np.uint64)
-    pack_bits(bits.astype(np.uint8), out)
+    words = -(-bits.shape[1] // 64)
+    values, out = np.zeros((len(bits), 64 * words), np.uint8), np.empty((len(bits), words), np.uint64)
+    values[:, : bits.shape[1]] = bits
+    pack_bits(values, out)
     return out
 
 
 def signs(shape, seed):
     return np.random.default_rng([seed, *shape]).integers(0, 2, shape) * 2 - 1
+
+
+def test_bits_lie_low_first():
+    bits = np.random.default_rng(5).integers(0, 2, (3, 130))
+    words = [[sum(int(bit) << i for i, bit in enumerate(row[k : k + 64])) for k in (0, 64, 128)] for row in bits]
+    assert packed(bits).tolist() == words
 
 
 def test_popcount():
@@ -36,7 +44,7 @@ def test_popcount():
 @pytest.mark.parametrize("depth", WORDS)
 def test_xnor_is_the_dot_product_of_signs(depth):
     rows, weights, out = signs((3, depth), 1), signs((4, depth), 2), np.empty((3, 4), np.int32)
-    xnor_popcount(packed(rows < 0), packed(weights < 0), depth, out)
+    xnor_popcount(packed(rows < 0), np.ascontiguousarray(packed(weights < 0).T), depth, out)
     np.testing.assert_array_equal(
         out, [[sum(int(a) * int(b) for a, b in zip(r, w, strict=True)) for w in weights] for r in rows]
     )
@@ -45,7 +53,7 @@ def test_xnor_is_the_dot_product_of_signs(depth):
 def test_xnor_of_every_four_bits():
     every = np.array(list(product((1, -1), repeat=4)))
     out = np.empty((16, 16), np.int32)
-    xnor_popcount(packed(every < 0), packed(every < 0), 4, out)
+    xnor_popcount(packed(every < 0), np.ascontiguousarray(packed(every < 0).T), 4, out)
     np.testing.assert_array_equal(out, every @ every.T)
 
 
@@ -66,7 +74,7 @@ def test_binary_convolution_with_each_padding(size, channels, stride, padding):
     patches = np.empty((2, *shape, depth), np.uint8)
     code_patches((images < 0).astype(np.uint8), window, np.uint8(padding == -1), patches)
     rows, out = packed(patches.reshape(-1, depth)), np.empty((2 * shape[0] * shape[1], 4), np.int32)
-    taps = packed(weights.reshape(4, depth) < 0)
+    taps = np.ascontiguousarray(packed(weights.reshape(4, depth) < 0).T)
     if padding:
         xnor_popcount(rows, taps, depth, out)
     else:
