@@ -1,7 +1,7 @@
-"""Operators on float32, by NumPy and BLAS: what a trained network computes before it is quantized.
+"""Operators on float32: what a trained network computes before it is quantized.
 
-Sums are taken in BLAS's order, so the last bits depend on it and on how many samples run together; `verify` compares
-with the engine's tolerance.
+Sums are taken in an order of their own, which is no engine's, so that `verify` compares with the engine's tolerance.
+They do not depend on how many samples run together.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import Window
+from hwsim.kernels.float_matmul import accumulate_float
 from hwsim.ops._base import Arrays, Step, merge_batch
 from hwsim.ops._elementwise import sample_rows
 from hwsim.ops._window import window
@@ -51,12 +52,11 @@ def binary(view: NodeView, function: np.ufunc) -> Step:
 def fully_connected(view: NodeView) -> Step:
     """Rows times the transposed weights."""
     out_channels, depth = view.input(1).shape
-    weights, bias, limit = _weights(view).T, _bias(view, out_channels), _activation(view)
+    weights, bias, limit = np.ascontiguousarray(_weights(view).T), _bias(view, out_channels), _activation(view)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         out = outputs[0].reshape(-1, out_channels)
-        np.matmul(inputs[0].reshape(-1, depth), weights, out=out)
-        out += bias
+        accumulate_float(inputs[0].reshape(-1, depth), weights, bias, out)
         limit(out)
 
     return step
@@ -66,18 +66,18 @@ def conv2d(view: NodeView) -> Step:
     """Patches (im2col) times the filters of each group."""
     out_channels, height, width, depth = view.input(1).shape
     groups = view.input(0).shape[3] // depth
-    filters = _weights(view).reshape(groups, out_channels // groups, -1).transpose(0, 2, 1)
-    bias, limit = _bias(view, out_channels), _activation(view)
+    filters = np.ascontiguousarray(_weights(view).reshape(groups, out_channels // groups, -1).transpose(0, 2, 1))
+    bias, limit = _bias(view, out_channels).reshape(groups, -1), _activation(view)
     place = window(view, height, width)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         images, out = merge_batch(inputs[0]), merge_batch(outputs[0])
-        patches = np.empty((*out.shape[:3], groups, height * width, depth), np.float32)
+        patches = np.empty((groups, *out.shape[:3], height * width, depth), np.float32)
         for tap, part in enumerate(taps(images, place, 0.0)):
-            patches[:, :, :, :, tap] = part.reshape(*part.shape[:3], groups, depth)
-        rows = patches.reshape(-1, groups, height * width * depth).transpose(1, 0, 2)
-        out[...] = np.matmul(rows, filters).transpose(1, 0, 2).reshape(out.shape)
-        out += bias
+            patches[..., tap, :] = np.moveaxis(part.reshape(*part.shape[:3], groups, depth), 3, 0)
+        rows, sums = patches.reshape(groups, -1, height * width * depth), out.reshape(-1, groups, bias.shape[1])
+        for group in range(groups):
+            accumulate_float(rows[group], filters[group], bias[group], sums[:, group])
         limit(out)
 
     return step
