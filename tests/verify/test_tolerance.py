@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 import hwsim
+from hwsim.engines import real_engines
 from hwsim.graph import Tensor
 from hwsim.verify.explain import unequal
 from tests.build import single
@@ -53,7 +54,7 @@ def test_difference_beyond_the_tolerance_is_named():
 
 
 def test_integer_engines_have_no_tolerance():
-    assert all(engine.tolerance == 0 for engine in hwsim.engines.real_engines().values())
+    assert all(engine.tolerance == 0 for engine in real_engines().values())
     run = hwsim.simulate(two_layers(), ROWS, "xnnpack", keep_tensors=True)
     check = hwsim.verify(two_layers(), ROWS, engine="xnnpack", against=run.tensors)
     assert check.agrees and check.exact
