@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hwsim._version import __version__
 
 if TYPE_CHECKING:
+    from hwsim import solver as solver
     from hwsim.cost_models import estimate as estimate
     from hwsim.cost_models.fit import fit as fit
-    from hwsim import solver as solver
     from hwsim.engines import engines as engines
     from hwsim.errors import HwsimError as HwsimError
     from hwsim.graph import Graph as Graph
