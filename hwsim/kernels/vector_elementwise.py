@@ -12,7 +12,8 @@ from numba.extending import intrinsic
 from hwsim.kernels import kernel
 from hwsim.kernels.requantize import ROUNDINGS
 from hwsim.kernels.vector_instructions import I8, I16, I32, I64, vector
-from hwsim.kernels.vector_output import RULES, STAGE_FIELDS, high_product, shift_away, splat_all
+from hwsim.kernels.vector_output import STAGE_FIELDS
+from hwsim.kernels.vector_rounding import RULES, Multiplier, shift_away, splat_all
 from hwsim.kernels.vector_tile import LANES, integer, load, splat, store
 
 REQUANTIZE_FIELDS = ("source", "out", "size", "flip", "zero_point", "stage")
@@ -134,7 +135,7 @@ class _Addition:
     def _tflite(self, left: Any, right: Any) -> Any:
         builder = self.builder
         raised = builder.shl(left, self.number("left_shift"))
-        product = high_product(builder, raised, self.number("first_multiplier"))
+        product = Multiplier(builder, self.number("first_multiplier")).high_product(raised)
         rounded = shift_away(builder, product, self.number("first_shift"))
         total = builder.add(rounded, self._halved(right))
         return builder.add(self._output(total), self.number("zero_point"))
@@ -142,13 +143,13 @@ class _Addition:
     def _simd(self, left: Any, right: Any) -> Any:
         builder = self.builder
         folded = builder.sub(self.number("left_shift"), self.number("first_shift"))
-        product = high_product(builder, builder.shl(left, folded), self.number("first_multiplier"))
+        product = Multiplier(builder, self.number("first_multiplier")).high_product(builder.shl(left, folded))
         return self._narrow(builder.add(product, self._halved(right)))
 
     def _simd_uint8(self, left: Any, right: Any) -> Any:
         builder = self.builder
         raised = builder.shl(left, self.number("left_shift"))
-        product = high_product(builder, raised, self.number("first_multiplier"))
+        product = Multiplier(builder, self.number("first_multiplier")).high_product(raised)
         shifted = builder.ashr(product, self.number("first_shift"))
         return self._narrow(builder.add(shifted, self._halved(right)))
 
@@ -165,7 +166,7 @@ class _Addition:
         return builder.add(builder.ashr(builder.add(total, half), shift), self.number("zero_point"))
 
     def _output(self, total: Any) -> Any:
-        product = high_product(self.builder, total, self.number("multiplier"))
+        product = Multiplier(self.builder, self.number("multiplier")).high_product(total)
         return shift_away(self.builder, product, self.number("shift"))
 
     def _narrow(self, total: Any) -> Any:

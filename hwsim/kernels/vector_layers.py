@@ -8,6 +8,8 @@ from hwsim.kernels.vector_conv2d import FIELDS as CONV2D_FIELDS
 from hwsim.kernels.vector_conv2d import vector_conv2d
 from hwsim.kernels.vector_depthwise_conv2d import FIELDS as DEPTHWISE_FIELDS
 from hwsim.kernels.vector_depthwise_conv2d import vector_depthwise_conv2d
+from hwsim.kernels.vector_depthwise_quads import FIELDS as DEPTHWISE_QUADS_FIELDS
+from hwsim.kernels.vector_depthwise_quads import vector_depthwise_quads
 from hwsim.kernels.vector_elementwise import ADD_FIELDS, REQUANTIZE_FIELDS, vector_add, vector_requantize
 from hwsim.kernels.vector_pooling import COPY_FIELDS, POOL_FIELDS, vector_average_pool, vector_copy
 from hwsim.kernels.vector_staging import pointer_to
@@ -19,6 +21,7 @@ KINDS = {
     "requantize": (3, REQUANTIZE_FIELDS),
     "average_pool_2d": (4, POOL_FIELDS),
     "copy": (5, COPY_FIELDS),
+    "depthwise_quads": (6, DEPTHWISE_QUADS_FIELDS),
 }
 """The number of each kind of layer, and the fields of its array."""
 
@@ -38,5 +41,7 @@ def vector_layers(kinds, addresses, sizes):
             vector_requantize(p)
         elif kinds[i] == 4:
             vector_average_pool(p)
-        else:
+        elif kinds[i] == 5:
             vector_copy(p)
+        else:
+            vector_depthwise_quads(p)

@@ -67,7 +67,7 @@ def vector_requantization(stage: OutputStage, zero_point: int, source: Array, ou
         "size": source.size,
         "flip": 0x80 if unsigned else 0,
         "zero_point": zero_point - (128 if unsigned else 0),
-        "stage": held.place(stage_numbers(every, LANES, held, 1 << 31)),
+        "stage": held.place(stage_numbers(every, np.arange(LANES), held, 1 << 31)),
     }
     return vector_layer("requantize", fields, held)
 

@@ -9,7 +9,8 @@ from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
 from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
-from hwsim.ops._vector_layer import DepthwiseLayer, fits
+from hwsim.ops._vector_depthwise import DepthwiseLayer
+from hwsim.ops._vector_layer import fits
 from hwsim.ops._window import window
 
 

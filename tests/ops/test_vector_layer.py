@@ -11,7 +11,8 @@ from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._fixed import SLACK_BYTES
-from hwsim.ops._vector_layer import ConvLayer, DepthwiseLayer
+from hwsim.ops._vector_depthwise import DepthwiseLayer
+from hwsim.ops._vector_layer import ConvLayer
 from hwsim.quantizers.multiplier import quantize_multiplier
 from tests import naive
 from tests.build import codes
