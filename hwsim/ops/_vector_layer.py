@@ -134,9 +134,8 @@ class ConvLayer(Layer):
             "quads": int(self._quads),
             "pixels": held.place(self.pixels(images["staged_row"], channels, unit, self._tile_rows)),
             "tile_rows": self._tile_rows,
-            "taps": held.place(self.taps(images["staged_row"], channels, unit, runs=self._runs)),
-            "tap_count": self._packed.shape[1],
-            "steps": self._packed.shape[2],
+            "steps": held.place(self._steps(images["staged_row"], channels, unit)),
+            "step_count": self._packed.shape[1],
             "flip": 0x80808080 if self._quads and self.signed else 0,
             "weights": held.place(self._packed),
             "block_bytes": self._packed[0].nbytes,
@@ -151,6 +150,12 @@ class ConvLayer(Layer):
     def _quads(self) -> bool:
         """Whether weights fit the byte instruction."""
         return QUADS and bool(self.weights.min(initial=0) >= -128 and self.weights.max(initial=0) <= 127)
+
+    def _steps(self, row: int, channels: int, unit: int) -> NDArray[np.int64]:
+        """Byte offset of every step: four bytes of a tap, or of a row of taps."""
+        taps = self.taps(row, channels, unit, runs=self._runs)
+        within = np.arange(self._packed.shape[1] // taps.size) * 4
+        return np.ascontiguousarray((taps[:, None] + within).reshape(-1))
 
     @cached_property
     def _runs(self) -> bool:
@@ -176,7 +181,7 @@ class ConvLayer(Layer):
 
     @cached_property
     def _packed(self) -> Array:
-        """Weights as (blocks, taps, steps, vectors, lanes, group)."""
+        """Weights as (blocks, steps, vectors, lanes, group)."""
         out, height, _, channels = self.weights.shape
         group = 4 if self._quads else 2
         taps = self.weights.reshape(out, height, -1) if self._runs else self.weights.reshape(out, -1, channels)
@@ -184,8 +189,8 @@ class ConvLayer(Layer):
         kind = np.int8 if self._quads else np.int16
         filled = np.zeros((blocks * self._vectors * LANES, taps.shape[1], steps * group), kind)
         filled[:out, :, : taps.shape[2]] = taps
-        split: Any = filled.reshape(blocks, self._vectors, LANES, taps.shape[1], steps, group)
-        return np.ascontiguousarray(split.transpose(0, 3, 4, 1, 2, 5))
+        split: Any = filled.reshape(blocks, self._vectors, LANES, taps.shape[1] * steps, group)
+        return np.ascontiguousarray(split.transpose(0, 3, 1, 2, 4))
 
     @cached_property
     def _bias(self) -> NDArray[np.int32]:
