@@ -1,6 +1,6 @@
 """Depthwise convolution by byte dot products: four taps of 64 neighbouring values at a time.
 
-The taps' bytes are interleaved so that four taps of one value lie in one int32 lane. Interleaving leaves the lanes in an
+The taps' bytes are interleaved so that four taps of one value lie in one int32 lane. Interleaving leaves lanes in an
 order that packing the results to bytes undoes; biases and the output stage's numbers are stored in that order.
 Every address and size comes in one int64 array, as in `vector_conv2d`.
 """

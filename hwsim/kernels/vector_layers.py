@@ -4,24 +4,50 @@ import numpy as np
 from numba import carray
 
 from hwsim.kernels import kernel
+from hwsim.kernels.vector_addition import ADD_FIELDS, vector_add
 from hwsim.kernels.vector_conv2d import FIELDS as CONV2D_FIELDS
 from hwsim.kernels.vector_conv2d import vector_conv2d
 from hwsim.kernels.vector_depthwise_conv2d import FIELDS as DEPTHWISE_FIELDS
 from hwsim.kernels.vector_depthwise_conv2d import vector_depthwise_conv2d
 from hwsim.kernels.vector_depthwise_quads import FIELDS as DEPTHWISE_QUADS_FIELDS
 from hwsim.kernels.vector_depthwise_quads import vector_depthwise_quads
-from hwsim.kernels.vector_elementwise import ADD_FIELDS, REQUANTIZE_FIELDS, vector_add, vector_requantize
-from hwsim.kernels.vector_pooling import COPY_FIELDS, POOL_FIELDS, vector_average_pool, vector_copy
+from hwsim.kernels.vector_elementwise import (
+    CHOOSE_FIELDS,
+    RESCALE_FIELDS,
+    vector_choose,
+    vector_multiply,
+    vector_requantize,
+)
+from hwsim.kernels.vector_moves import (
+    COPY_FIELDS,
+    FILL_FIELDS,
+    LOOKUP_FIELDS,
+    MOVE_FIELDS,
+    vector_copy,
+    vector_fill,
+    vector_lookup,
+    vector_move,
+)
+from hwsim.kernels.vector_pooling import POOL_FIELDS, vector_average_pool, vector_max_pool
+from hwsim.kernels.vector_reductions import MEAN_FIELDS, SOFTMAX_FIELDS, vector_mean, vector_softmax
 from hwsim.kernels.vector_staging import pointer_to
 
 KINDS = {
     "conv2d": (0, CONV2D_FIELDS),
     "depthwise_conv2d": (1, DEPTHWISE_FIELDS),
-    "add": (2, ADD_FIELDS),
-    "requantize": (3, REQUANTIZE_FIELDS),
-    "average_pool_2d": (4, POOL_FIELDS),
-    "copy": (5, COPY_FIELDS),
-    "depthwise_quads": (6, DEPTHWISE_QUADS_FIELDS),
+    "depthwise_quads": (2, DEPTHWISE_QUADS_FIELDS),
+    "add": (3, ADD_FIELDS),
+    "requantize": (4, RESCALE_FIELDS),
+    "multiply": (5, RESCALE_FIELDS),
+    "choose": (6, CHOOSE_FIELDS),
+    "average_pool_2d": (7, POOL_FIELDS),
+    "max_pool_2d": (8, POOL_FIELDS),
+    "mean": (9, MEAN_FIELDS),
+    "softmax": (10, SOFTMAX_FIELDS),
+    "copy": (11, COPY_FIELDS),
+    "fill": (12, FILL_FIELDS),
+    "move": (13, MOVE_FIELDS),
+    "lookup": (14, LOOKUP_FIELDS),
 }
 """The number of each kind of layer, and the fields of its array."""
 
@@ -31,17 +57,61 @@ def vector_layers(kinds, addresses, sizes):
     """Run layers in order: each has a number of `KINDS`, the address of its int64 array, and that array's length."""
     for i in range(kinds.shape[0]):
         p = carray(pointer_to(addresses[i]), (sizes[i],), np.int64)
-        if kinds[i] == 0:
-            vector_conv2d(p)
-        elif kinds[i] == 1:
-            vector_depthwise_conv2d(p)
-        elif kinds[i] == 2:
-            vector_add(p)
-        elif kinds[i] == 3:
-            vector_requantize(p)
-        elif kinds[i] == 4:
-            vector_average_pool(p)
-        elif kinds[i] == 5:
-            vector_copy(p)
+        if kinds[i] < 3:
+            run_convolution(kinds[i], p)
+        elif kinds[i] < 7:
+            run_elementwise(kinds[i], p)
+        elif kinds[i] < 11:
+            run_reduction(kinds[i], p)
         else:
-            vector_depthwise_quads(p)
+            run_move(kinds[i], p)
+
+
+@kernel
+def run_convolution(kind, p):
+    """A layer with weights."""
+    if kind == 0:
+        vector_conv2d(p)
+    elif kind == 1:
+        vector_depthwise_conv2d(p)
+    else:
+        vector_depthwise_quads(p)
+
+
+@kernel
+def run_elementwise(kind, p):
+    """A layer that computes every code from those in its place."""
+    if kind == 3:
+        vector_add(p)
+    elif kind == 4:
+        vector_requantize(p)
+    elif kind == 5:
+        vector_multiply(p)
+    else:
+        vector_choose(p)
+
+
+@kernel
+def run_reduction(kind, p):
+    """A layer that computes codes from many."""
+    if kind == 7:
+        vector_average_pool(p)
+    elif kind == 8:
+        vector_max_pool(p)
+    elif kind == 9:
+        vector_mean(p)
+    else:
+        vector_softmax(p)
+
+
+@kernel
+def run_move(kind, p):
+    """A layer that moves or replaces single codes."""
+    if kind == 11:
+        vector_copy(p)
+    elif kind == 12:
+        vector_fill(p)
+    elif kind == 13:
+        vector_move(p)
+    else:
+        vector_lookup(p)

@@ -46,7 +46,7 @@ def finish(typingctx, sums, rows, vectors, stage, channel, channels, out, places
 
 @intrinsic
 def finish_interleaved(typingctx, sums, rows, stage, channel, channels, out, places, left):
-    """As `finish`, for rows of four vectors of sums whose order packing to bytes undoes; the stage's arrays have it too.
+    """As `finish`, for rows of four vectors of sums whose order packing to bytes undoes; the stage has it too.
 
     channel : where the rows' numbers begin in these arrays; left : how many bytes of a row to store
     """

@@ -11,7 +11,6 @@ from hwsim.kernels.requantize import ROUNDINGS
 from hwsim.kernels.vector_instructions import F32, F64, I8, I32, I64, vector
 from hwsim.kernels.vector_tile import LANES, REGISTER, integer, load, splat
 
-
 if LANES:
     binding.initialize_native_asmparser()
 

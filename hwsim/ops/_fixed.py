@@ -92,10 +92,13 @@ def joined(steps: Sequence[Fixed]) -> list[Fixed]:
 
 def in_turn(*parts: Fixed) -> Fixed:
     """All of `parts`, one after the other."""
+    steps = joined(parts)
+    if len(steps) == 1:
+        return steps[0]
 
     def run() -> None:
-        for part in parts:
-            part()
+        for step in steps:
+            step()
 
     return run
 

@@ -152,7 +152,7 @@ class _Runs(NamedTuple):
 
 
 def _tiled(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The order that fills tiles from one group each; where a group does not fill its last tile, its last one repeats."""
+    """The order that fills tiles from one group each; a last tile that is not full repeats its last run."""
     order = np.argsort(groups, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(groups[order])) + 1, order.size)
     parts, start = [], 0
