@@ -57,61 +57,33 @@ def vector_layers(kinds, addresses, sizes):
     """Run layers in order: each has a number of `KINDS`, the address of its int64 array, and that array's length."""
     for i in range(kinds.shape[0]):
         p = carray(pointer_to(addresses[i]), (sizes[i],), np.int64)
-        if kinds[i] < 3:
-            run_convolution(kinds[i], p)
-        elif kinds[i] < 7:
-            run_elementwise(kinds[i], p)
-        elif kinds[i] < 11:
-            run_reduction(kinds[i], p)
+        if kinds[i] == 0:
+            vector_conv2d(p)
+        elif kinds[i] == 1:
+            vector_depthwise_conv2d(p)
+        elif kinds[i] == 2:
+            vector_depthwise_quads(p)
+        elif kinds[i] == 3:
+            vector_add(p)
+        elif kinds[i] == 4:
+            vector_requantize(p)
+        elif kinds[i] == 5:
+            vector_multiply(p)
+        elif kinds[i] == 6:
+            vector_choose(p)
+        elif kinds[i] == 7:
+            vector_average_pool(p)
+        elif kinds[i] == 8:
+            vector_max_pool(p)
+        elif kinds[i] == 9:
+            vector_mean(p)
+        elif kinds[i] == 10:
+            vector_softmax(p)
+        elif kinds[i] == 11:
+            vector_copy(p)
+        elif kinds[i] == 12:
+            vector_fill(p)
+        elif kinds[i] == 13:
+            vector_move(p)
         else:
-            run_move(kinds[i], p)
-
-
-@kernel
-def run_convolution(kind, p):
-    """A layer with weights."""
-    if kind == 0:
-        vector_conv2d(p)
-    elif kind == 1:
-        vector_depthwise_conv2d(p)
-    else:
-        vector_depthwise_quads(p)
-
-
-@kernel
-def run_elementwise(kind, p):
-    """A layer that computes every code from those in its place."""
-    if kind == 3:
-        vector_add(p)
-    elif kind == 4:
-        vector_requantize(p)
-    elif kind == 5:
-        vector_multiply(p)
-    else:
-        vector_choose(p)
-
-
-@kernel
-def run_reduction(kind, p):
-    """A layer that computes codes from many."""
-    if kind == 7:
-        vector_average_pool(p)
-    elif kind == 8:
-        vector_max_pool(p)
-    elif kind == 9:
-        vector_mean(p)
-    else:
-        vector_softmax(p)
-
-
-@kernel
-def run_move(kind, p):
-    """A layer that moves or replaces single codes."""
-    if kind == 11:
-        vector_copy(p)
-    elif kind == 12:
-        vector_fill(p)
-    elif kind == 13:
-        vector_move(p)
-    else:
-        vector_lookup(p)
+            vector_lookup(p)

@@ -17,7 +17,9 @@ MEAN_FIELDS = (
 
 MEAN_ALGORITHMS = {"double_rounding": 0, "raw_vectors": 1, "float32": 2}
 
-SOFTMAX_FIELDS = ("source", "out", "rows", "depth", "signed", "fixed_point", "table", "reals", "minimum", "maximum")
+SOFTMAX_FIELDS = (
+    "source", "out", "rows", "depth", "flip", "row", "fixed_point", "table", "reals", "minimum", "maximum",
+)  # fmt: skip
 """What `vector_softmax` reads. `table` has the address of 256 exponentials, int64 with `fixed_point`, else float32;
 `reals` that of one float64, the output's scale.
 """
@@ -47,19 +49,21 @@ def vector_mean(p):
 
 @kernel
 def vector_softmax(p):
-    """Softmax of rows of bytes. p : int64 array, see `SOFTMAX_FIELDS`."""
-    shape = (p[2], p[3])
-    signed = carray(pointer_to(p[0]), shape, np.int8)
-    unsigned = carray(pointer_to(p[0]), shape, np.uint8)
-    out = carray(pointer_to(p[1]), shape, np.uint8)
-    exponentials = carray(pointer_to(p[6]), (256,), np.int64)
-    reals = carray(pointer_to(p[6]), (256,), np.float32)
-    scale = carray(pointer_to(p[7]), (1,), np.float64)[0]
-    if p[5] and p[4]:
-        softmax_fixed_point(signed, exponentials, p[8], 8, out)
-    elif p[5]:
-        softmax_fixed_point(unsigned, exponentials, p[8], 8, out)
-    elif p[4]:
-        softmax_float_table(signed, reals, scale, p[8], p[9], out)
-    else:
-        softmax_float_table(unsigned, reals, scale, p[8], p[9], out)
+    """Softmax of rows of bytes. p : int64 array, see `SOFTMAX_FIELDS`.
+
+    Only differences of codes count, which `flip` leaves as they are while it makes signed codes unsigned.
+    """
+    depth, flip = p[3], np.uint8(p[4])
+    row = carray(pointer_to(p[5]), (1, depth), np.uint8)
+    exponentials = carray(pointer_to(p[7]), (256,), np.int64)
+    reals = carray(pointer_to(p[7]), (256,), np.float32)
+    scale = carray(pointer_to(p[8]), (1,), np.float64)[0]
+    for n in range(p[2]):
+        codes = carray(pointer_to(p[0] + n * depth), (depth,), np.uint8)
+        out = carray(pointer_to(p[1] + n * depth), (1, depth), np.uint8)
+        for k in range(depth):
+            row[0, k] = codes[k] ^ flip
+        if p[6]:
+            softmax_fixed_point(row, exponentials, p[9], 8, out)
+        else:
+            softmax_float_table(row, reals, scale, p[9], p[10], out)
