@@ -1,4 +1,4 @@
-"""Elementwise operators on whole vectors of bytes: codes of one scale to another, and products, by the output stage.
+"""Products of two tensors of bytes by the output stage, and the choice of one of two codes.
 
 A last vector that is not whole is computed again over the bytes before it, so tensors must have at least one vector;
 shorter ones are left to the portable kernels.
@@ -18,36 +18,31 @@ from hwsim.kernels.vector_rounding import NUMBERED
 from hwsim.kernels.vector_staging import pointer_to
 from hwsim.kernels.vector_tile import LANES, Loop, integer, load, splat, store
 
-RESCALE_FIELDS = ("source", "second", "out", "size", "flip", "zero_point", "second_zero", "stage")
-"""What `vector_requantize` and `vector_multiply` read; the first has no `second`. The stage has one vector."""
+MULTIPLY_FIELDS = ("first", "second", "out", "size", "flip", "first_zero", "second_zero", "stage")
+"""What `vector_multiply` reads. The stage's arrays have one vector."""
 
 CHOOSE_FIELDS = ("first", "second", "out", "size", "flip", "smaller")
 
 
-def make_span(operands: int) -> Any:
-    """An intrinsic (start, count, fields) for `count` >= 1 vectors from byte `start` on, of one code or the product of
-    two. fields : address of int64, see `RESCALE_FIELDS`.
-    """
+@intrinsic
+def multiply_span(typingctx, start, count, fields):
+    """`count` >= 1 vectors of products from byte `start` on. fields : address of int64, see `MULTIPLY_FIELDS`."""
 
-    @intrinsic
-    def span(typingctx, start, count, fields):
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _emit(builder, *args, operands)
-            return context.get_dummy_value()
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _emit(builder, *args)
+        return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 3), codegen
-
-    return span
+    return types.void(*[types.int64] * 3), codegen
 
 
-def _emit(builder: Any, start: Any, count: Any, fields: Any, operands: int) -> None:
+def _emit(builder: Any, start: Any, count: Any, fields: Any) -> None:
     pointer = I8.as_pointer()
     base = builder.inttoptr(fields, pointer)
-    plain = {name: load(builder, base, integer(8 * i), I64) for i, name in enumerate(RESCALE_FIELDS)}
-    source, second, out, stage = (builder.inttoptr(plain[n], pointer) for n in ("source", "second", "out", "stage"))
+    plain = {name: load(builder, base, integer(8 * i), I64) for i, name in enumerate(MULTIPLY_FIELDS)}
+    first, second, out, stage = (builder.inttoptr(plain[n], pointer) for n in ("first", "second", "out", "stage"))
     numbers = {name: load(builder, stage, integer(8 * i), I64) for i, name in enumerate(STAGE_FIELDS)}
     flip = splat(builder, builder.trunc(plain["flip"], I8), LANES)
-    zeros = [splat(builder, builder.trunc(plain[name], I32), LANES) for name in ("zero_point", "second_zero")]
+    zeros = [splat(builder, builder.trunc(plain[name], I32), LANES) for name in ("first_zero", "second_zero")]
     done = builder.append_basic_block()
     cases = [(number, builder.append_basic_block(), kind) for number, kind in NUMBERED]
     choice = builder.switch(numbers["rounding"], cases[0][1])
@@ -57,31 +52,18 @@ def _emit(builder: Any, start: Any, count: Any, fields: Any, operands: int) -> N
         rule = kind(builder, numbers, integer(0), integer(LANES))
         over = Loop(builder, count, [])
         at = builder.add(start, builder.mul(over.index, integer(LANES)))
-        value = centered(builder, source, at, flip, zeros[0])
-        if operands == 2:
-            value = builder.mul(value, centered(builder, second, at, flip, zeros[1]))
-        store(builder, out, at, rule.codes(value))
+        left, right = (
+            centered(builder, base, at, flip, zero) for base, zero in zip((first, second), zeros, strict=True)
+        )
+        store(builder, out, at, rule.codes(builder.mul(left, right)))
         over.end([])
         builder.branch(done)
     builder.position_at_end(done)
 
 
-if LANES:
-    requantize_span, multiply_span = make_span(1), make_span(2)
-
-
-@kernel
-def vector_requantize(p):
-    """Every code of a tensor. p : int64 array, see `RESCALE_FIELDS`."""
-    size, address = p[3], p.ctypes.data
-    requantize_span(0, size // LANES, address)
-    if size % LANES:
-        requantize_span(size - LANES, 1, address)
-
-
 @kernel
 def vector_multiply(p):
-    """The product of two tensors. p : int64 array, see `RESCALE_FIELDS`."""
+    """The product of two tensors. p : int64 array, see `MULTIPLY_FIELDS`."""
     size, address = p[3], p.ctypes.data
     multiply_span(0, size // LANES, address)
     if size % LANES:

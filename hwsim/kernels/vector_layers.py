@@ -13,10 +13,9 @@ from hwsim.kernels.vector_depthwise_quads import FIELDS as DEPTHWISE_QUADS_FIELD
 from hwsim.kernels.vector_depthwise_quads import vector_depthwise_quads
 from hwsim.kernels.vector_elementwise import (
     CHOOSE_FIELDS,
-    RESCALE_FIELDS,
+    MULTIPLY_FIELDS,
     vector_choose,
     vector_multiply,
-    vector_requantize,
 )
 from hwsim.kernels.vector_moves import (
     COPY_FIELDS,
@@ -37,17 +36,16 @@ KINDS = {
     "depthwise_conv2d": (1, DEPTHWISE_FIELDS),
     "depthwise_quads": (2, DEPTHWISE_QUADS_FIELDS),
     "add": (3, ADD_FIELDS),
-    "requantize": (4, RESCALE_FIELDS),
-    "multiply": (5, RESCALE_FIELDS),
-    "choose": (6, CHOOSE_FIELDS),
-    "average_pool_2d": (7, POOL_FIELDS),
-    "max_pool_2d": (8, POOL_FIELDS),
-    "mean": (9, MEAN_FIELDS),
-    "softmax": (10, SOFTMAX_FIELDS),
-    "copy": (11, COPY_FIELDS),
-    "fill": (12, FILL_FIELDS),
-    "move": (13, MOVE_FIELDS),
-    "lookup": (14, LOOKUP_FIELDS),
+    "multiply": (4, MULTIPLY_FIELDS),
+    "choose": (5, CHOOSE_FIELDS),
+    "average_pool_2d": (6, POOL_FIELDS),
+    "max_pool_2d": (7, POOL_FIELDS),
+    "mean": (8, MEAN_FIELDS),
+    "softmax": (9, SOFTMAX_FIELDS),
+    "copy": (10, COPY_FIELDS),
+    "fill": (11, FILL_FIELDS),
+    "move": (12, MOVE_FIELDS),
+    "lookup": (13, LOOKUP_FIELDS),
 }
 """The number of each kind of layer, and the fields of its array."""
 
@@ -66,24 +64,22 @@ def vector_layers(kinds, addresses, sizes):
         elif kinds[i] == 3:
             vector_add(p)
         elif kinds[i] == 4:
-            vector_requantize(p)
-        elif kinds[i] == 5:
             vector_multiply(p)
-        elif kinds[i] == 6:
+        elif kinds[i] == 5:
             vector_choose(p)
-        elif kinds[i] == 7:
+        elif kinds[i] == 6:
             vector_average_pool(p)
-        elif kinds[i] == 8:
+        elif kinds[i] == 7:
             vector_max_pool(p)
-        elif kinds[i] == 9:
+        elif kinds[i] == 8:
             vector_mean(p)
-        elif kinds[i] == 10:
+        elif kinds[i] == 9:
             vector_softmax(p)
-        elif kinds[i] == 11:
+        elif kinds[i] == 10:
             vector_copy(p)
-        elif kinds[i] == 12:
+        elif kinds[i] == 11:
             vector_fill(p)
-        elif kinds[i] == 13:
+        elif kinds[i] == 12:
             vector_move(p)
         else:
             vector_lookup(p)

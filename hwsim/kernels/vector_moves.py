@@ -68,13 +68,23 @@ def vector_move(p):
 def move_line(source, out, run, count, source_stride, out_stride):
     """`count` runs, so many bytes apart."""
     if run == 1:
-        codes = carray(pointer_to(source), (1,), np.uint8)
-        places = carray(pointer_to(out), (1,), np.uint8)
         for i in range(count):
-            places[i * out_stride] = codes[i * source_stride]
+            copy_byte(out + i * out_stride, source + i * source_stride)
     else:
         for i in range(count):
             copy_bytes(out + i * out_stride, source + i * source_stride, run)
+
+
+@intrinsic
+def copy_byte(typingctx, target, source):
+    """Copy one byte between two addresses."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target, source = (builder.inttoptr(address, I8.as_pointer()) for address in args)
+        builder.store(builder.load(source), target)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
 
 
 @kernel

@@ -162,9 +162,9 @@ class _Packing:
     def bytes_of(self, values: list[Any]) -> Any:
         """In every 16 bytes: four from each of `values`, in their order."""
         builder = self.builder
-        halves = [_narrow(builder, *values[i : i + 2], PACKS[LANES][0], I32, LANES) for i in (0, 2)]
+        halves = [_narrow(builder, values[i], values[i + 1], PACKS[LANES][0], I32, LANES) for i in (0, 2)]
         lowered = [_less(builder, half, self.lowered) for half in halves]
-        codes = _narrow(builder, *lowered, PACKS[LANES][1], I16, 2 * LANES)
+        codes = _narrow(builder, lowered[0], lowered[1], PACKS[LANES][1], I16, 2 * LANES)
         codes = builder.select(builder.icmp_signed("<", codes, self.low), self.low, codes)
         codes = builder.select(builder.icmp_signed(">", codes, self.high), self.high, codes)
         return builder.xor(codes, self.flip)

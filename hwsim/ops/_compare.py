@@ -36,7 +36,7 @@ class Choice(Op):
             choose(first, second, out=outputs[0].reshape(outputs[0].shape[0], -1))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not fits(outputs[0]):
+            if not fits(outputs[0], outputs[0]):
                 return None
             inputs, before = operands(inputs, shape)
             return in_turn(*before, vector_choice(choose is np.minimum, inputs, outputs[0]))

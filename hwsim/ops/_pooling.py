@@ -60,7 +60,7 @@ class Pool2d(Op):
             kernel(merge_batch(inputs[0]), frame, low, high, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not fits(outputs[0]):
+            if not fits(inputs[0], outputs[0]):
                 return None
             return pool(self.name, frame, low, high, merge_batch(inputs[0]), merge_batch(outputs[0]))
 

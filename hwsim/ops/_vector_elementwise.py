@@ -15,7 +15,7 @@ LARGEST_PRODUCT = 255 * 255
 def sum_fits(p: AddParams, out: Array) -> bool:
     """Whether the vector kernel's shifts and lengths do for this addition."""
     raised = p.left_shift == 20 and all(p.left_shift + shift >= 0 for shift in p.shifts) and p.shift <= 0
-    return fits(out) and out[0].size >= LANES and (raised or (p.left_shift == 0 and p.shift >= 1))
+    return fits(out, out) and out[0].size >= LANES and (raised or (p.left_shift == 0 and p.shift >= 1))
 
 
 def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, outputs: Arrays) -> Fixed:
@@ -61,33 +61,23 @@ def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, out
     return vector_layer("add", fields, held)
 
 
-def vector_requantization(stage: OutputStage, zero_point: int, source: Array, out: Array) -> Fixed | None:
-    """Every code of `source` through `stage` into `out`, both contiguous bytes; None where there is no whole vector."""
-    return _rescaled("requantize", stage, (zero_point,), (source,), out)
-
-
 def vector_product(stage: OutputStage, zero_points: tuple[int, int], sources: Arrays, out: Array) -> Fixed | None:
-    """The product of two tensors of codes through `stage`; as `vector_requantization`."""
-    return _rescaled("multiply", stage, zero_points, sources, out)
-
-
-def _rescaled(kind: str, stage: OutputStage, zero_points: tuple[int, ...], sources: Arrays, out: Array) -> Fixed | None:
-    if LANES == 0 or out.size < LANES:
+    """The product of two tensors of codes through `stage`; None where there is no whole vector."""
+    if out.size < LANES:
         return None
     held = Held()
-    unsigned = sources[0].dtype == np.uint8
-    raised = [zero_point - (128 if unsigned else 0) for zero_point in zero_points]
+    raised = 128 if out.dtype == np.uint8 else 0
     fields = {
-        "source": held.place(sources[0]),
-        "second": held.place(sources[-1]),
+        "first": held.place(sources[0]),
+        "second": held.place(sources[1]),
         "out": held.place(out),
         "size": out.size,
-        "flip": 0x80 if unsigned else 0,
-        "zero_point": raised[0],
-        "second_zero": raised[-1],
+        "flip": raised,
+        "first_zero": zero_points[0] - raised,
+        "second_zero": zero_points[1] - raised,
         "stage": held.place(stage_numbers(stage, np.zeros(LANES, np.int64), held, LARGEST_PRODUCT)),
     }
-    return vector_layer(kind, fields, held)
+    return vector_layer("multiply", fields, held)
 
 
 def vector_choice(smaller: bool, sources: Arrays, out: Array) -> Fixed:

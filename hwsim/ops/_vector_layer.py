@@ -239,6 +239,6 @@ def padded_to(values: Array, size: int) -> Array:
     return filled
 
 
-def fits(out: Array) -> bool:
-    """Whether vector kernels can write this output: bytes, and something to write."""
-    return LANES > 0 and out.dtype.itemsize == 1 and prod(out.shape) > 0
+def fits(source: Array, out: Array) -> bool:
+    """Whether vector kernels can read this input and write this output: bytes in order, and something to write."""
+    return LANES > 0 and source.flags.c_contiguous and out.dtype.itemsize == 1 and prod(out.shape) > 0

@@ -71,7 +71,7 @@ class Mean(Op):
         together = axes == tuple(range(axes[0], axes[0] + len(axes))) and prod(shape[: axes[0]]) == 1 if axes else False
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not together or count > LARGEST_COUNT or not fits(outputs[0]):
+            if not together or count > LARGEST_COUNT or not fits(inputs[0], outputs[0]):
                 return None
             source, out = inputs[0].reshape(-1, count, inner), outputs[0].reshape(-1, inner)
             return vector_mean(rule.algorithm, numbers, source, out)

@@ -55,7 +55,7 @@ class Mul(Op):
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
             stage = _stage(params, rule)
-            if stage is None or not fits(outputs[0]):
+            if stage is None or not fits(outputs[0], outputs[0]):
                 return None
             inputs, before = operands(inputs, shape)
             product = vector_product(stage, params.zero_points, inputs, outputs[0])

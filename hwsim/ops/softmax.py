@@ -1,6 +1,8 @@
 """SOFTMAX over the last axis."""
 
+from collections.abc import Callable
 from math import floor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +47,13 @@ class Softmax(Op):
         return (view.input(0).shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        known = {"fixed_point": _fixed_point, "float_table": _float_table}
+        known: dict[str, Callable[[NodeView], NDArray[Any]]] = {
+            "fixed_point": _fixed_point,
+            "float_table": _float_table,
+        }
         if rule.algorithm not in known:
             raise no_rule(view, rule)
-        table = known[rule.algorithm](view)
+        table: NDArray[Any] = known[rule.algorithm](view)
         depth, bits = view.input(0).shape[-1], 8 * np.dtype(view.output().dtype).itemsize
         scale, ends = view.output().scale, limits(view.output().dtype)
 
@@ -60,7 +65,7 @@ class Softmax(Op):
                 softmax_float_table(rows, table, scale, *ends, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not fits(outputs[0]):
+            if not fits(inputs[0], outputs[0]):
                 return None
             return vector_softmax(table, scale, ends, inputs[0].reshape(-1, depth), outputs[0].reshape(-1, depth))
 

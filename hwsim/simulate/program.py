@@ -252,7 +252,9 @@ def compile(graph: Graph, engine: str | Engine, threads: int = 1) -> Program:
         )
     nodes = tuple(_bind(NodeView(graph, node), profile) for node in graph.nodes)
     macs = sum(operator(node.view).macs(node.view) for node in nodes)
-    one_sample = tuple((tensor.shape, np.dtype(tensor.dtype)) for tensor in map(graph.tensors.__getitem__, graph.inputs))
+    one_sample = tuple(
+        (tensor.shape, np.dtype(tensor.dtype)) for tensor in map(graph.tensors.__getitem__, graph.inputs)
+    )
     return Program(graph, profile, threads, nodes, arena.size_bytes, macs, one_sample)
 
 
