@@ -12,7 +12,7 @@ from hwsim.engines import engine as engine_called
 from hwsim.errors import CapacityError, InputError, UnsupportedError
 from hwsim.graph import Graph, NodeView
 from hwsim.ops import operator
-from hwsim.ops._base import Step, merge_batch
+from hwsim.ops._base import Step, elements, merge_batch
 from hwsim.ops._fixed import SLACK_BYTES, fix, joined, scratch
 from hwsim.simulate.arena import plan
 from hwsim.simulate.inputs import Array, Inputs, SampleBatch
@@ -21,8 +21,11 @@ CHUNK_BYTES = 256 << 10
 """Samples are run together while their tensors fit in this much: half of a common second-level cache."""
 
 CHUNK_SAMPLES = 32
-THREAD_MACS = 1 << 25
+THREAD_WORK = 1 << 25
 """Less work than this, about a tenth of a millisecond, costs more to hand to threads than it takes."""
+
+ELEMENT_WORK = 32
+"""What computing one output element takes beside its multiply-accumulates, counted in these (docs/decisions/0004)."""
 
 SAMPLE_BYTES_LIMIT = 4 << 30
 
@@ -101,7 +104,7 @@ class Program:
     threads : samples are spread over this many threads
     nodes : in execution order, with the rule of each
     arena_bytes : memory for the tensors of one sample, as a target with TFLM's planner needs it
-    macs : multiply-accumulates of one sample, 0 where unknown
+    work : multiply-accumulates of one sample, and `ELEMENT_WORK` for every element computed
     """
 
     graph: Graph
@@ -109,7 +112,7 @@ class Program:
     threads: int
     nodes: tuple[BoundNode, ...]
     arena_bytes: int
-    macs: int = 0
+    work: int
     _one_sample: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...] = field(default=(), repr=False)
     _idle: dict[tuple[int, bool], list[Session]] = field(default_factory=dict, repr=False)
     _pool: list[ThreadPoolExecutor] = field(default_factory=list, repr=False)
@@ -199,7 +202,7 @@ class Program:
 
     def _workers(self, samples: int) -> int:
         """How many threads this much work is worth."""
-        return 1 if 0 < self.macs * samples < THREAD_MACS else self.threads
+        return 1 if self.work * samples < THREAD_WORK else self.threads
 
     def _threads(self, samples: int) -> "_Executor":
         if self._workers(samples) == 1:
@@ -251,11 +254,15 @@ def compile(graph: Graph, engine: str | Engine, threads: int = 1) -> Program:
             f"graph {graph.name!r} needs {arena.size_bytes} bytes for one sample; the limit is {SAMPLE_BYTES_LIMIT}"
         )
     nodes = tuple(_bind(NodeView(graph, node), profile) for node in graph.nodes)
-    macs = sum(operator(node.view).macs(node.view) for node in nodes)
+    work = sum(_work(node.view) for node in nodes)
     one_sample = tuple(
         (tensor.shape, np.dtype(tensor.dtype)) for tensor in map(graph.tensors.__getitem__, graph.inputs)
     )
-    return Program(graph, profile, threads, nodes, arena.size_bytes, macs, one_sample)
+    return Program(graph, profile, threads, nodes, arena.size_bytes, work, one_sample)
+
+
+def _work(view: NodeView) -> int:
+    return operator(view).macs(view) + ELEMENT_WORK * sum(elements(tensor.shape) for tensor in view.outputs)
 
 
 def simulate(
