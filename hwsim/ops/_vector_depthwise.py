@@ -74,8 +74,8 @@ class DepthwiseLayer(Layer):
 
     @cached_property
     def _quads(self) -> bool:
-        """Whether weights fit the byte instruction, and runs are not mostly empty."""
-        fit = bool(self.weights.min(initial=0) >= -128 and self.weights.max(initial=0) <= 127)
+        """Whether weights fit two bytes added, and runs are not mostly empty."""
+        fit = bool(self.weights.min(initial=0) >= -256 and self.weights.max(initial=0) <= 254)
         return QUADS and fit and (self._across or self.weights.shape[2] >= FEW_CHANNELS)
 
     @cached_property
@@ -91,8 +91,8 @@ class DepthwiseLayer(Layer):
         runs = self._runs(images["staged_row"], channels)
         order = np.array(vector_depthwise_quads.lane_order())
         lanes = (runs.phases[:, None] + order).reshape(-1) % channels
-        taps = self.taps(images["staged_row"], channels, 1, runs=False)
-        weights = self._quad_weights(lanes)
+        taps = self.taps(images["staged_row"], channels, 1, runs=False)[[tap for tap, _ in self._byte_parts]]
+        weights = _by_lanes(np.stack([part for _, part in self._byte_parts]), lanes)
         fields = images | {
             "tiles": runs.blocks.size,
             "blocks": held.place(runs.blocks),
@@ -112,12 +112,14 @@ class DepthwiseLayer(Layer):
         }
         return vector_layer("depthwise_quads", fields, held)
 
-    def _quad_weights(self, lanes: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Weights as (block, quad of taps, lane, tap) for the channel of every lane of every block."""
-        taps = self.weights.reshape(-1, self.weights.shape[2]).astype(np.int8)
-        filled = np.concatenate([taps, np.zeros((-len(taps) % 4, taps.shape[1]), np.int8)])
-        chosen = filled[:, lanes].reshape(-1, 4, lanes.size // WIDTH, WIDTH)
-        return np.ascontiguousarray(chosen.transpose(2, 0, 3, 1))
+    @cached_property
+    def _byte_parts(self) -> list[tuple[int, NDArray[np.int8]]]:
+        """Taps and their weights as bytes; a tap with weights beyond a byte comes twice, with what is left over."""
+        taps = self.weights.reshape(-1, self.weights.shape[2])
+        first = np.clip(taps, -128, 127)
+        rest = taps - first
+        parts = [*enumerate(first), *((tap, left) for tap, left in enumerate(rest) if left.any())]
+        return [(tap, weights.astype(np.int8)) for tap, weights in parts]
 
     def _runs(self, staged_row: int, channels: int) -> "_Runs":
         """Cut every row of the output into runs; a last one that is not whole begins earlier, over values of others."""
@@ -149,6 +151,13 @@ class _Runs(NamedTuple):
     sources: NDArray[np.int64]
     places: NDArray[np.int64]
     width: int
+
+
+def _by_lanes(taps: NDArray[np.int8], lanes: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Weights (taps, channels) as (block, quad of taps, lane, tap) for the channel of every lane of every block."""
+    filled = np.concatenate([taps, np.zeros((-len(taps) % 4, taps.shape[1]), np.int8)])
+    chosen = filled[:, lanes].reshape(-1, 4, lanes.size // WIDTH, WIDTH)
+    return np.ascontiguousarray(chosen.transpose(2, 0, 3, 1))
 
 
 def _tiled(groups: NDArray[np.int64]) -> NDArray[np.int64]:
