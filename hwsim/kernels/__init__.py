@@ -8,15 +8,21 @@ tests check.
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
+from time import time
 from typing import Any
 from uuid import uuid4
 
 import numba
 
 config: Any = numba.config
+
+KEPT_FOLDERS, KEPT_SECONDS = 4, 24 * 3600
+"""Folders of compiled kernels that stay, however old; and the age from which others are deleted."""
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,8 +71,24 @@ def cache_folder() -> Path:
         except OSError:
             continue
         if os.access(folder, os.W_OK) and _is_ours(parent) and _is_ours(folder):
+            _prune(parent, folder)
             return folder
     return Path(tempfile.mkdtemp(prefix="hwsim-"))
+
+
+def _prune(parent: Path, folder: Path) -> None:
+    """Mark `folder` as used now, and delete the folders of kernels least recently used, if that was over a day ago.
+
+    Another process may delete the same ones, or read one: a compiled kernel that is gone is compiled again.
+    """
+    with suppress(OSError):
+        os.utime(folder)
+        others = sorted(
+            ((other.stat().st_mtime, other) for other in parent.glob("kernels-*") if other != folder), reverse=True
+        )
+        for used, other in others[KEPT_FOLDERS - 1 :]:
+            if time() - used > KEPT_SECONDS:
+                rmtree(other, ignore_errors=True)
 
 
 def _user() -> int:

@@ -12,33 +12,45 @@ from hwsim.kernels.requantize import doubling_high_multiply, round_half_away, ro
 
 
 @kernel
-def softmax_fixed_point(rows, multiplier, left_shift, difference_min, minimum, bits, out):
+def exponentials_fixed_point(multiplier, left_shift, difference_min, table):
+    """gemmlowp's exponential of every difference to a row's largest code, as Q0.31; -1 where it counts as 0.
+
+    multiplier, left_shift : of beta * input_scale * 2^26
+    difference_min : a code this far, or further, below the row's maximum counts as 0
+    table : int64 (256,), written; table[d] is for a code `d` below the largest
+    """
+    for d in range(256):
+        table[d] = -1
+        difference = -np.int64(d)
+        if difference >= difference_min:
+            scaled = doubling_high_multiply(wrap_int32(difference << np.int64(left_shift)), multiplier)
+            table[d] = exp_of_negative(scaled, 5)
+
+
+@kernel
+def softmax_fixed_point(rows, table, minimum, bits, out):
     """Softmax by gemmlowp's exponential and reciprocal.
 
     rows : int8 or uint8 (batch, depth); out : (batch, depth) of `bits` bits whose smallest code is `minimum`
-    multiplier, left_shift : of beta * input_scale * 2^26
-    difference_min : a code this far, or further, below the row's maximum counts as 0
+    table : of `exponentials_fixed_point`
     """
-    exponentials = np.empty(rows.shape[1], np.int64)
     for n in range(rows.shape[0]):
         largest = np.int64(rows[n, 0])
         for k in range(1, rows.shape[1]):
             largest = max(largest, np.int64(rows[n, k]))
         total = np.int64(0)
         for k in range(rows.shape[1]):
-            difference = np.int64(rows[n, k]) - largest
-            exponentials[k] = -1
-            if difference >= difference_min:
-                scaled = doubling_high_multiply(wrap_int32(difference << np.int64(left_shift)), multiplier)
-                exponentials[k] = exp_of_negative(scaled, 5)
-                total = wrap_int32(total + rounding_shift_right(exponentials[k], 12))
+            exponential = table[largest - np.int64(rows[n, k])]
+            if exponential >= 0:
+                total = wrap_int32(total + rounding_shift_right(exponential, 12))
         headroom = leading_zeros(total & 0xFFFFFFFF)
         reciprocal = reciprocal_of_one_plus(wrap_int32((total << headroom) - np.int64(2147483648)))
         shift = 12 - headroom + 31 - bits
         for k in range(rows.shape[1]):
             value = np.int64(minimum)
-            if exponentials[k] >= 0:
-                product = doubling_high_multiply(reciprocal, exponentials[k])
+            exponential = table[largest - np.int64(rows[n, k])]
+            if exponential >= 0:
+                product = doubling_high_multiply(reciprocal, exponential)
                 value += rounding_shift_right(product, min(shift, np.int64(31)))
             out[n, k] = clamp(value, np.int64(minimum), np.int64(minimum) + (np.int64(1) << np.int64(bits)) - 1)
 

@@ -21,13 +21,13 @@ TILE_ROWS = {1: 10, 2: 8, 3: 8, 4: 6} if LANES == 16 else {1: 8, 2: 6}
 """Pixels of a tile for each number of vectors of channels: what fits in this processor's registers."""
 
 FIELDS = (
-    *STAGING_FIELDS, "quads", "pixels", "pixel_count", "tile_rows", "taps", "tap_count", "steps", "flip", "weights",
+    *STAGING_FIELDS, "quads", "pixels", "pixel_count", "tile_rows", "steps", "step_count", "flip", "weights",
     "block_bytes", "blocks", "vectors", "channels", "bias", "sums", "stage", "out", "out_bytes", "places",
 )  # fmt: skip
 """What `vector_conv2d` reads."""
 
 (
-    _QUADS, PIXELS, PIXEL_COUNT, _TILE_ROWS, TAPS, TAP_COUNT, STEPS, FLIP, WEIGHTS,
+    _QUADS, PIXELS, PIXEL_COUNT, _TILE_ROWS, STEPS, STEP_COUNT, FLIP, WEIGHTS,
     BLOCK_BYTES, BLOCKS, VECTORS, CHANNELS, BIAS, SUMS, STAGE, OUT, OUT_BYTES, PLACES,
 ) = range(len(STAGING_FIELDS), len(FIELDS))  # fmt: skip
 
@@ -71,25 +71,25 @@ def vector_conv2d(p):
 @kernel
 def run_tile(p, image, pixels, weights, bias):
     """The tile for this layer's number of vectors."""
-    taps, count, steps, flip, sums = p[TAPS], p[TAP_COUNT], p[STEPS], p[FLIP], p[SUMS]
+    steps, count, flip, sums = p[STEPS], p[STEP_COUNT], p[FLIP], p[SUMS]
     if p[_QUADS]:
         if p[_TILE_ROWS] == 1:
-            quads_single(image, pixels, taps, count, steps, weights, bias, flip, sums)
+            quads_single(image, pixels, steps, count, weights, bias, flip, sums)
         elif p[VECTORS] == 1:
-            quads_1(image, pixels, taps, count, steps, weights, bias, flip, sums)
+            quads_1(image, pixels, steps, count, weights, bias, flip, sums)
         elif p[VECTORS] == 2:
-            quads_2(image, pixels, taps, count, steps, weights, bias, flip, sums)
+            quads_2(image, pixels, steps, count, weights, bias, flip, sums)
         elif p[VECTORS] == 3:
-            quads_3(image, pixels, taps, count, steps, weights, bias, flip, sums)
+            quads_3(image, pixels, steps, count, weights, bias, flip, sums)
         else:
-            quads_4(image, pixels, taps, count, steps, weights, bias, flip, sums)
+            quads_4(image, pixels, steps, count, weights, bias, flip, sums)
     elif p[_TILE_ROWS] == 1:
-        pairs_single(image, pixels, taps, count, steps, weights, bias, flip, sums)
+        pairs_single(image, pixels, steps, count, weights, bias, flip, sums)
     elif p[VECTORS] == 1:
-        pairs_1(image, pixels, taps, count, steps, weights, bias, flip, sums)
+        pairs_1(image, pixels, steps, count, weights, bias, flip, sums)
     elif p[VECTORS] == 2:
-        pairs_2(image, pixels, taps, count, steps, weights, bias, flip, sums)
+        pairs_2(image, pixels, steps, count, weights, bias, flip, sums)
     elif p[VECTORS] == 3:
-        pairs_3(image, pixels, taps, count, steps, weights, bias, flip, sums)
+        pairs_3(image, pixels, steps, count, weights, bias, flip, sums)
     else:
-        pairs_4(image, pixels, taps, count, steps, weights, bias, flip, sums)
+        pairs_4(image, pixels, steps, count, weights, bias, flip, sums)

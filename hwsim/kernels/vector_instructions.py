@@ -11,8 +11,13 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import config
 
+from hwsim.errors import InputError
+
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 F32, F64 = ir.FloatType(), ir.DoubleType()
+
+LIMITS = ("portable", "avx2", "avx512", "vnni")
+"""Values of HWSIM_SIMD, each allowing what those before it do and more."""
 
 PAIRS = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd"}
 QUADS = {16: "llvm.x86.avx512.vpdpbusd.512", 8: "llvm.x86.avx512.vpdpbusd.256"}
@@ -29,7 +34,9 @@ def host() -> tuple[int, bool]:
 
     The environment variable HWSIM_SIMD limits it: 'portable', 'avx2', 'avx512', 'vnni' (default: what the host has).
     """
-    limit = os.environ.get("HWSIM_SIMD", "vnni")
+    limit = os.environ.get("HWSIM_SIMD", LIMITS[-1])
+    if limit not in LIMITS:
+        raise InputError(f"HWSIM_SIMD is {limit!r}; expected {', '.join(LIMITS[:-1])} or {LIMITS[-1]}")
     if config.DISABLE_JIT or limit == "portable":
         return 0, False
     features = binding.get_host_cpu_features()
@@ -39,6 +46,12 @@ def host() -> tuple[int, bool]:
     if features.get("avx2") and _accepted(PAIRS[8], I16, 8, 2):
         return 8, False
     return 0, False
+
+
+@cache
+def wide_tables() -> bool:
+    """Whether bytes can be looked up in 128 others at once (AVX-512 VBMI), within the limit of HWSIM_SIMD."""
+    return host() == (16, True) and bool(binding.get_host_cpu_features().get("avx512vbmi"))
 
 
 def multiply_add(builder: Any, total: Any, left: Any, right: Any, lanes: int, quads: bool) -> Any:

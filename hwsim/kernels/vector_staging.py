@@ -72,6 +72,25 @@ def stage_bytes(p, source):
 
 
 @kernel
+def stage_raised(p, source):
+    """Copy one image of int8 into the staged one as uint8, every code 128 more, with a border of the zero point."""
+    width, row = p[ROW_VALUES], p[STAGED_ROW]
+    pad, flip = p[ZERO_POINT] + 128, np.uint8(128)
+    for y in range(p[STAGED_HEIGHT]):
+        line = p[IMAGE] + y * row
+        inside = y - p[TOP]
+        if 0 <= inside < p[HEIGHT]:
+            fill_bytes(line, p[LEFT], pad)
+            codes = carray(pointer_to(source + inside * width), (width,), np.uint8)
+            within = carray(pointer_to(line + p[LEFT]), (width,), np.uint8)
+            for i in range(width):
+                within[i] = codes[i] ^ flip
+            fill_bytes(line + p[LEFT] + width, row - p[LEFT] - width, pad)
+        else:
+            fill_bytes(line, row, pad)
+
+
+@kernel
 def stage_words(p, source):
     """Copy one image of bytes into the staged one as int16 without its zero point, with a border of 0."""
     width, row = p[ROW_VALUES], p[STAGED_ROW]

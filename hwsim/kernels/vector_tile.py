@@ -1,7 +1,7 @@
 """Register-blocked products of a few pixels with a few vectors of output channels, and the output stage after them.
 
 `tile_<rows>x<vectors>` sums `rows` pixels times `vectors` vectors of channels in registers. Weights are packed as
-[tap][step][vector][lane][group]: a tap is a run of bytes of the image, a step takes `group` neighbouring values of it.
+[step][vector][lane][group]: a step takes `group` neighbouring values of the image.
 Each function is LLVM IR, because Numba's own vectorizer finds neither the blocking nor the instruction.
 """
 
@@ -83,19 +83,20 @@ class Loop:
 
 
 def make_tile(rows: int, vectors: int, quads: bool) -> Any:
-    """An intrinsic (image, pixels, taps, tap_count, steps, weights, bias, flip, sums) for one tile.
+    """An intrinsic (image, pixels, steps, step_count, weights, bias, flip, sums) for one tile.
 
     quads : four bytes a lane (VNNI) instead of two int16
 
-    image : address; pixels : address of int64 byte offsets, `rows` of them; taps : address of int64 byte offsets
+    image : address; pixels : address of int64 byte offsets, `rows` of them
+    steps : address of int64 byte offsets, from a pixel to the group of its values that each step takes
     bias : address of int32, one per channel of the tile, what the sums begin with
     flip : int32, exclusive-ored onto every group of the image's bytes (turns int8 codes into uint8)
     sums : address of int32 (rows, vectors * lanes), written
     """
 
     @intrinsic
-    def tile(typingctx, image, pixels, taps, tap_count, steps, weights, bias, flip, sums):
-        signature = types.void(*[types.int64] * 9)
+    def tile(typingctx, image, pixels, steps, step_count, weights, bias, flip, sums):
+        signature = types.void(*[types.int64] * 8)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             _emit_tile(builder, args, rows, vectors, quads)
@@ -107,30 +108,24 @@ def make_tile(rows: int, vectors: int, quads: bool) -> Any:
 
 
 def _emit_tile(builder: Any, args: Any, rows: int, vectors: int, quads: bool) -> None:
-    image, pixels, taps, tap_count, steps, weights, bias, flip, sums = args
+    image, pixels, steps, step_count, weights, bias, flip, sums = args
     pointer = I8.as_pointer()
-    pixels, taps, weights, bias, sums = (builder.inttoptr(a, pointer) for a in (pixels, taps, weights, bias, sums))
+    pixels, steps, weights, bias, sums = (builder.inttoptr(a, pointer) for a in (pixels, steps, weights, bias, sums))
     flip = splat(builder, builder.trunc(flip, I32), LANES)
     wide, packed = vector(I32, LANES), vector(I8, 4 * LANES) if quads else vector(I16, 2 * LANES)
     start = [load(builder, bias, integer(4 * LANES * v), wide) for v in range(vectors)]
-    outer = Loop(builder, tap_count, [*start * rows, integer(0)])
-    start_of_tap = builder.add(image, load(builder, taps, builder.mul(outer.index, integer(8)), I64))
-    bases = []
-    for row in range(rows):
-        place = builder.add(start_of_tap, load(builder, pixels, integer(8 * row), I64))
-        bases.append(builder.inttoptr(opaque(builder, place, "r"), I8.as_pointer()))
-    inner = Loop(builder, steps, outer.values)
-    *totals, place = inner.values
+    addresses = [builder.add(image, load(builder, pixels, integer(8 * row), I64)) for row in range(rows)]
+    bases = [builder.inttoptr(opaque(builder, address, "r"), pointer) for address in addresses]
+    loop = Loop(builder, step_count, start * rows)
+    place = builder.mul(loop.index, integer(4 * LANES * vectors))
     column = [load(builder, weights, builder.add(place, integer(4 * LANES * v)), packed) for v in range(vectors)]
-    within = builder.mul(inner.index, integer(4))
+    within = load(builder, steps, builder.mul(loop.index, integer(8)), I64)
     results = []
     for row in range(rows):
         group = opaque(builder, splat(builder, load(builder, bases[row], within, I32), LANES), REGISTER)
         left = builder.bitcast(builder.xor(group, flip), packed)
         for v in range(vectors):
-            total = totals[row * vectors + v]
+            total = loop.values[row * vectors + v]
             results.append(multiply_add(builder, total, left, column[v], LANES, quads))
-    carried = inner.end([*results, builder.add(place, integer(4 * LANES * vectors))])
-    *finals, _ = outer.end(carried)
-    for number, value in enumerate(finals):
+    for number, value in enumerate(loop.end(results)):
         store(builder, sums, integer(4 * LANES * number), value)

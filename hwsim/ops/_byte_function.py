@@ -10,7 +10,9 @@ from hwsim.graph import NodeView
 from hwsim.kernels.lookup import codes_half_away, codes_half_even, lookup
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule
+from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, Reals, pointwise
+from hwsim.ops._vector_moves import lookup as vector_lookup
 from hwsim.quantizers.multiplier import quantize_multiplier
 
 Array = NDArray[Any]
@@ -43,7 +45,10 @@ class ByteFunction(Op):
             samples = inputs[0].shape[0]
             lookup(inputs[0].reshape(samples, -1), table, low, outputs[0].reshape(samples, -1))
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            return vector_lookup(table, low, inputs[0], outputs[0])
+
+        return FixableStep(step, fixed)
 
 
 def scale_ratio(view: NodeView, precision: str) -> float:

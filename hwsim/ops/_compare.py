@@ -8,7 +8,11 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._moves import same_formats
+from hwsim.ops._vector_elementwise import vector_choice
+from hwsim.ops._vector_layer import fits
+from hwsim.ops._vector_moves import operands
 
 
 class Choice(Op):
@@ -31,4 +35,10 @@ class Choice(Op):
             first, second = sample_rows(inputs[0], shape), sample_rows(inputs[1], shape)
             choose(first, second, out=outputs[0].reshape(outputs[0].shape[0], -1))
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if not fits(outputs[0], outputs[0]):
+                return None
+            inputs, before = operands(inputs, shape)
+            return in_turn(*before, vector_choice(choose is np.minimum, inputs, outputs[0]))
+
+        return FixableStep(step, fixed)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class FixableStep:
 def fix(step: Callable[[Arrays, Arrays], None], inputs: Arrays, outputs: Arrays) -> Fixed:
     """`step` on these very arrays."""
     faster = None
-    if isinstance(step, FixableStep) and inputs[0].flags.c_contiguous:
+    if isinstance(step, FixableStep):
         faster = step.fixed(inputs, outputs)
     return faster if faster is not None else partial(step, inputs, outputs)
 
@@ -78,10 +79,21 @@ def vector_layer(kind: str, values: Mapping[str, int], held: Held) -> VectorLaye
     return VectorLayers([kind], [numbers(KINDS[kind][1], values)], held.arrays)
 
 
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Several parts of one node, one after the other."""
+
+    parts: Sequence[Fixed]
+
+    def __call__(self) -> None:
+        for part in self.parts:
+            part()
+
+
 def joined(steps: Sequence[Fixed]) -> list[Fixed]:
-    """`steps`, with neighbouring vector layers made one call."""
+    """`steps` and their parts, with neighbouring vector layers made one call."""
     result: list[Fixed] = []
-    for step in steps:
+    for step in chain.from_iterable(each.parts if isinstance(each, InTurn) else (each,) for each in steps):
         last = result[-1] if result else None
         if isinstance(step, VectorLayers) and isinstance(last, VectorLayers):
             result[-1] = last + step
@@ -92,12 +104,8 @@ def joined(steps: Sequence[Fixed]) -> list[Fixed]:
 
 def in_turn(*parts: Fixed) -> Fixed:
     """All of `parts`, one after the other."""
-
-    def run() -> None:
-        for part in parts:
-            part()
-
-    return run
+    steps = joined(parts)
+    return steps[0] if len(steps) == 1 else InTurn(steps)
 
 
 def numbers(fields: Sequence[str], values: Mapping[str, int]) -> NDArray[np.int64]:

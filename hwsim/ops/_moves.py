@@ -9,6 +9,8 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView, Tensor
 from hwsim.ops._base import Arrays, Op, Shape, Step
+from hwsim.ops._fixed import FixableStep, Fixed, in_turn
+from hwsim.ops._vector_moves import moves
 
 Mover = Callable[[Arrays], Arrays]
 """The outputs as views or copies of the inputs, all of shape (samples, *declared shape)."""
@@ -28,7 +30,11 @@ class Move(Op):
             for out, value in zip(outputs, move(inputs), strict=True):
                 out[...] = value
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            steps = moves(inputs, move(inputs), outputs)
+            return None if steps is None else in_turn(*steps)
+
+        return FixableStep(step, fixed)
 
 
 def integers(view: NodeView, position: int, count: int, what: str) -> Shape:

@@ -1,7 +1,7 @@
 """What average and maximum pooling share."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
@@ -9,8 +9,8 @@ from hwsim.graph import NodeView
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
-from hwsim.ops._vector_elementwise import average_pool
 from hwsim.ops._vector_layer import fits
+from hwsim.ops._vector_reductions import pool
 from hwsim.ops._window import window
 from hwsim.quantizers.multiplier import activation_bounds
 
@@ -34,9 +34,6 @@ class Pool2d(Op):
         "tflite-micro": {"int8": Rule("integer")},
         "float": FLOATS,
     }
-
-    vector: ClassVar[bool] = False
-    """Whether the vector kernels have this operator."""
 
     def kernel(self) -> Callable[..., Any]:
         """The kernel: (images, window, minimum, maximum, out)."""
@@ -71,8 +68,8 @@ class Pool2d(Op):
             kernel(merge_batch(inputs[0]), frame, low, high, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not self.vector or not fits(outputs[0]):
+            if not fits(inputs[0], outputs[0]):
                 return None
-            return average_pool(frame, low, high, merge_batch(inputs[0]), merge_batch(outputs[0]))
+            return pool(self.name, frame, low, high, merge_batch(inputs[0]), merge_batch(outputs[0]))
 
         return FixableStep(step, fixed)

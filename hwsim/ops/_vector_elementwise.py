@@ -3,12 +3,19 @@
 import numpy as np
 
 from hwsim.kernels.add import AddParams
-from hwsim.kernels.conv2d import Window
 from hwsim.kernels.requantize import OutputStage
-from hwsim.kernels.vector_elementwise import ADD_ALGORITHMS
+from hwsim.kernels.vector_addition import ADD_ALGORITHMS
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._fixed import Array, Arrays, Fixed, Held, vector_layer
-from hwsim.ops._vector_layer import stage_numbers
+from hwsim.ops._vector_layer import fits, stage_numbers
+
+LARGEST_PRODUCT = 255 * 255
+
+
+def sum_fits(p: AddParams, out: Array) -> bool:
+    """Whether the vector kernel's shifts and lengths do for this addition."""
+    raised = p.left_shift == 20 and all(p.left_shift + shift >= 0 for shift in p.shifts) and p.shift <= 0
+    return fits(out, out) and out[0].size >= LANES and (raised or (p.left_shift == 0 and p.shift >= 1))
 
 
 def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, outputs: Arrays) -> Fixed:
@@ -16,10 +23,14 @@ def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, out
 
     TFLite divides both scales by twice the larger one, so one of the inputs has multiplier 2^30 and shift 0, which is
     half of the left shift and needs no rounding: it becomes the second.
+
+    algorithm : of `ADD_ALGORITHMS`, or 'sub' for TFLite's difference
     """
     held, out = Held(), outputs[0]
     unsigned = inputs[0].dtype == np.uint8
     plain = (p.multipliers[1], p.shifts[1]) == (1 << 30, 0) or algorithm == "xnnpack"
+    if algorithm == "sub":
+        algorithm = "first_less_second" if plain else "second_less_first"
     if not plain:
         p = p._replace(**{name: getattr(p, name)[::-1] for name in ("zero_points", "multipliers", "shifts")})
         inputs = inputs[::-1]
@@ -50,54 +61,34 @@ def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, out
     return vector_layer("add", fields, held)
 
 
-def vector_requantization(stage: OutputStage, zero_point: int, source: Array, out: Array) -> Fixed | None:
-    """Every code of `source` through `stage` into `out`, both contiguous bytes; None where there is no whole vector."""
-    if LANES == 0 or source.size < LANES:
+def vector_product(stage: OutputStage, zero_points: tuple[int, int], sources: Arrays, out: Array) -> Fixed | None:
+    """The product of two tensors of codes through `stage`; None where there is no whole vector."""
+    if out.size < LANES:
         return None
     held = Held()
-    unsigned = source.dtype == np.uint8
-    every = stage._replace(
-        multiplier=np.repeat(stage.multiplier, LANES),
-        shift=np.repeat(stage.shift, LANES),
-        scale=np.repeat(stage.scale, LANES),
-    )
+    raised = 128 if out.dtype == np.uint8 else 0
     fields = {
-        "source": held.place(source),
+        "first": held.place(sources[0]),
+        "second": held.place(sources[1]),
         "out": held.place(out),
-        "size": source.size,
-        "flip": 0x80 if unsigned else 0,
-        "zero_point": zero_point - (128 if unsigned else 0),
-        "stage": held.place(stage_numbers(every, LANES, held, 1 << 31)),
+        "size": out.size,
+        "flip": raised,
+        "first_zero": zero_points[0] - raised,
+        "second_zero": zero_points[1] - raised,
+        "stage": held.place(stage_numbers(stage, np.zeros(LANES, np.int64), held, LARGEST_PRODUCT)),
     }
-    return vector_layer("requantize", fields, held)
+    return vector_layer("multiply", fields, held)
 
 
-def average_pool(frame: Window, low: int, high: int, source: Array, out: Array) -> Fixed:
-    """Average pooling of (batch, height, width, channels) bytes."""
+def vector_choice(smaller: bool, sources: Arrays, out: Array) -> Fixed:
+    """The larger, or the smaller, of two codes."""
     held = Held()
-    batch, height, width, channels = source.shape
     fields = {
-        "source": held.place(source),
+        "first": held.place(sources[0]),
+        "second": held.place(sources[1]),
         "out": held.place(out),
-        "sums": held.place(np.empty(channels, np.int32)),
-        "batch": batch,
-        "height": height,
-        "width": width,
-        "channels": channels,
-        "out_height": out.shape[1],
-        "out_width": out.shape[2],
-        "minimum": low,
-        "maximum": high,
-        "signed": int(source.dtype == np.int8),
+        "size": out.size,
+        "flip": 0x80 if out.dtype == np.uint8 else 0,
+        "smaller": int(smaller),
     }
-    moving = {name: value for name, value in frame._asdict().items() if not name.startswith("dilation")}
-    return vector_layer("average_pool_2d", fields | moving, held)
-
-
-def copy(source: Array, out: Array) -> Fixed | None:
-    """All bytes of a tensor; None where the vector kernels may not run."""
-    if LANES == 0 or not source.flags.c_contiguous:
-        return None
-    held = Held()
-    fields = {"source": held.place(source), "out": held.place(out), "size_bytes": source.nbytes}
-    return vector_layer("copy", fields, held)
+    return vector_layer("choose", fields, held)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.kernels import vector_conv2d, vector_depthwise_conv2d
+from hwsim.kernels import vector_conv2d
 from hwsim.kernels.conv2d import Window
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
-from hwsim.kernels.vector_output import PLAIN, STAGE_FIELDS
+from hwsim.kernels.vector_output import STAGE_FIELDS
+from hwsim.kernels.vector_rounding import PLAIN, PLAIN_SHIFT, PLAIN_SUM
 from hwsim.kernels.vector_tile import LANES, QUADS
 from hwsim.ops._fixed import Array, Fixed, Held, numbers, scratch, vector_layer
 
@@ -70,14 +71,14 @@ class Layer:
         magnitudes = np.abs(self.weights.astype(np.int64)).sum(axis=axes).reshape(channels)
         return int((magnitudes * 256 + np.abs(self.bias.astype(np.int64))).max(initial=0))
 
-    def images(self, source: Array, held: Held, unit: int) -> dict[str, int]:
-        """The fields that say where images lie. unit : bytes of a staged value; images of 2 are always staged."""
+    def images(self, source: Array, held: Held, unit: int, *, staged: bool) -> dict[str, int]:
+        """The fields that say where images lie. unit : bytes of a staged value; staged : even if it needs no border."""
         _, height, width, channels = source.shape
         w = self.window
         staged_height, staged_width = self.staged_size(source)
         fields = {"batch": source.shape[0], "image_bytes": source[0].nbytes, "zero_point": self.zero_point}
         padded = (staged_height, staged_width) != (height, width)
-        if unit == 1 and not padded:
+        if not staged and not padded:
             return fields | {"image": held.place(source), "staged_row": width * channels}
         staged_row = staged_width * channels
         return fields | {
@@ -114,7 +115,7 @@ class Layer:
         return {
             "pixel_count": pixels,
             "channels": channels,
-            "stage": held.place(stage_numbers(self.stage, padded, held, self._largest_sum)),
+            "stage": held.place(stage_numbers(self.stage, np.arange(padded), held, self._largest_sum)),
             "out": held.place(out),
             "out_bytes": out[0].nbytes,
             "places": held.place(np.arange(pixels + tile_rows, dtype=np.int64) * channels),
@@ -127,15 +128,14 @@ class ConvLayer(Layer):
     def prepare(self, source: Array, out: Array) -> Fixed:
         held, channels = Held(), source.shape[3]
         unit = 1 if self._quads else 2
-        images = self.images(source, held, unit)
+        images = self.images(source, held, unit, staged=not self._quads)
         fields = images | self.outputs(out, self.weights.shape[0], self._padded_channels, self._tile_rows, held)
         fields |= {
             "quads": int(self._quads),
             "pixels": held.place(self.pixels(images["staged_row"], channels, unit, self._tile_rows)),
             "tile_rows": self._tile_rows,
-            "taps": held.place(self.taps(images["staged_row"], channels, unit, runs=self._runs)),
-            "tap_count": self._packed.shape[1],
-            "steps": self._packed.shape[2],
+            "steps": held.place(self._steps(images["staged_row"], channels, unit)),
+            "step_count": self._packed.shape[1],
             "flip": 0x80808080 if self._quads and self.signed else 0,
             "weights": held.place(self._packed),
             "block_bytes": self._packed[0].nbytes,
@@ -150,6 +150,12 @@ class ConvLayer(Layer):
     def _quads(self) -> bool:
         """Whether weights fit the byte instruction."""
         return QUADS and bool(self.weights.min(initial=0) >= -128 and self.weights.max(initial=0) <= 127)
+
+    def _steps(self, row: int, channels: int, unit: int) -> NDArray[np.int64]:
+        """Byte offset of every step: four bytes of a tap, or of a row of taps."""
+        taps = self.taps(row, channels, unit, runs=self._runs)
+        within = np.arange(self._packed.shape[1] // taps.size) * 4
+        return np.ascontiguousarray((taps[:, None] + within).reshape(-1))
 
     @cached_property
     def _runs(self) -> bool:
@@ -175,7 +181,7 @@ class ConvLayer(Layer):
 
     @cached_property
     def _packed(self) -> Array:
-        """Weights as (blocks, taps, steps, vectors, lanes, group)."""
+        """Weights as (blocks, steps, vectors, lanes, group)."""
         out, height, _, channels = self.weights.shape
         group = 4 if self._quads else 2
         taps = self.weights.reshape(out, height, -1) if self._runs else self.weights.reshape(out, -1, channels)
@@ -183,8 +189,8 @@ class ConvLayer(Layer):
         kind = np.int8 if self._quads else np.int16
         filled = np.zeros((blocks * self._vectors * LANES, taps.shape[1], steps * group), kind)
         filled[:out, :, : taps.shape[2]] = taps
-        split: Any = filled.reshape(blocks, self._vectors, LANES, taps.shape[1], steps, group)
-        return np.ascontiguousarray(split.transpose(0, 3, 4, 1, 2, 5))
+        split: Any = filled.reshape(blocks, self._vectors, LANES, taps.shape[1] * steps, group)
+        return np.ascontiguousarray(split.transpose(0, 3, 1, 2, 4))
 
     @cached_property
     def _bias(self) -> NDArray[np.int32]:
@@ -196,77 +202,34 @@ class ConvLayer(Layer):
         return np.asarray((self.bias - lift * sums).astype(np.int32))
 
 
-class DepthwiseLayer(Layer):
-    """Every output channel reads the input channel of its number."""
+def stage_numbers(stage: OutputStage, order: NDArray[np.int64], held: Held, largest_sum: int) -> NDArray[np.int64]:
+    """The output stage as `vector_output.finish` reads it.
 
-    def prepare(self, source: Array, out: Array) -> Fixed:
-        held, channels = Held(), source.shape[3]
-        images = self.images(source, held, 1)
-        rows, padded = vector_depthwise_conv2d.ROWS, self._packed.shape[0] * self._vectors * LANES
-        taps = self.taps(images["staged_row"], channels, 1, runs=False)
-        fields = images | self.outputs(out, channels, padded, rows, held)
-        fields |= {
-            "pixels": held.place(self.pixels(images["staged_row"], channels, 1, rows)),
-            "taps": held.place(np.append(taps, taps[-1:]) if taps.size % 2 else taps),
-            "pair_count": self._packed.shape[1],
-            "flip": 0 if self.signed else 0x80,
-            "weights": held.place(self._packed),
-            "block_bytes": self._packed[0].nbytes,
-            "blocks": self._packed.shape[0],
-            "vectors": self._vectors,
-            "narrow": int(self.signed and np.abs(self.weights).max(initial=0) <= 127),
-            "bias": held.place(padded_to(self._bias, padded)),
-            "sums": held.place(np.empty(rows * self._vectors * LANES, np.int32)),
-        }
-        return vector_layer("depthwise_conv2d", fields, held)
-
-    @cached_property
-    def _packed(self) -> NDArray[np.int16]:
-        """Weights as (blocks, pairs of taps, tap, channels of the block)."""
-        height, width, channels = self.weights.shape
-        size = self._vectors * LANES
-        pairs, blocks = -(-height * width // 2), -(-channels // size)
-        filled = np.zeros((pairs * 2, blocks * size), np.int16)
-        filled[: height * width, :channels] = self.weights.reshape(-1, channels)
-        return np.ascontiguousarray(filled.reshape(pairs, 2, blocks, size).transpose(2, 0, 1, 3))
-
-    @cached_property
-    def _vectors(self) -> int:
-        """Vectors of a tile: two, unless one holds all channels or what two would leave empty."""
-        needed = -(-self.weights.shape[2] // LANES)
-        return 2 if needed % 2 == 0 or needed > 4 else 1
-
-    @cached_property
-    def _bias(self) -> NDArray[np.int32]:
-        """Less what the zero point adds to every sum."""
-        lift = self.zero_point - (0 if self.signed else 128)
-        sums: Array = self.weights.astype(np.int64).sum(axis=(0, 1))
-        return np.asarray((self.bias - lift * sums).astype(np.int32))
-
-
-def stage_numbers(stage: OutputStage, channels: int, held: Held, largest_sum: int) -> NDArray[np.int64]:
-    """The output stage as `vector_output.finish` reads it, its arrays padded to `channels`.
-
+    order : the channel of every lane; beyond the last channel it is never stored
     largest_sum : a bound on the magnitude of the sums; below 2^30 a quicker form of the same rounding may do
     """
+    rounding = _rule_number(stage, largest_sum)
     arrays: dict[str, Array] = {
         "multiplier": stage.multiplier.astype(np.int32),
-        "shift": np.where(stage.multiplier == 0, np.minimum(stage.shift, -1), stage.shift).astype(np.int32),
+        "shift": np.where(stage.multiplier == 0, -1, stage.shift).astype(np.int32),
         "scale32": stage.scale.astype(np.float32),
         "scale64": stage.scale,
     }
-    places = {name: held.place(padded_to(array, channels)) for name, array in arrays.items()}
-    plain = {name: int(getattr(stage, name)) for name in ("rounding", "zero_point", "minimum", "maximum")}
-    return numbers(STAGE_FIELDS, plain | places | {"rounding": _rule_number(stage, largest_sum)})
+    inside = np.minimum(order, stage.shift.size - 1)
+    places = {name: held.place(array[inside]) for name, array in arrays.items()}
+    places["number"] = held.place(order.astype(np.int32))
+    plain = {name: int(getattr(stage, name)) for name in ("zero_point", "minimum", "maximum")}
+    return numbers(STAGE_FIELDS, plain | places | {"rounding": rounding})
 
 
 def _rule_number(stage: OutputStage, largest_sum: int) -> int:
     """The rounding's number for the vector kernels."""
     names = {number: name for name, number in ROUNDINGS.items()}
-    right = stage.shift[stage.multiplier != 0].max(initial=-1) <= -1
+    shifts = stage.shift[stage.multiplier != 0]
+    right = shifts.max(initial=-1) <= -1 and shifts.min(initial=-1) >= -PLAIN_SHIFT
     whole = (stage.minimum, stage.maximum) == (-128, 127)
     plain = PLAIN.get((names[stage.rounding], whole))
-    return plain if plain is not None and right and largest_sum < 1 << 30 else stage.rounding
+    return plain if plain is not None and right and largest_sum < PLAIN_SUM else stage.rounding
 
 
 def padded_to(values: Array, size: int) -> Array:
@@ -276,6 +239,6 @@ def padded_to(values: Array, size: int) -> Array:
     return filled
 
 
-def fits(out: Array) -> bool:
-    """Whether vector kernels can write this output: bytes, and something to write."""
-    return LANES > 0 and out.dtype.itemsize == 1 and prod(out.shape) > 0
+def fits(source: Array, out: Array) -> bool:
+    """Whether vector kernels can read this input and write this output: bytes in order, and something to write."""
+    return LANES > 0 and source.flags.c_contiguous and out.dtype.itemsize == 1 and prod(out.shape) > 0

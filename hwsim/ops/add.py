@@ -7,15 +7,15 @@ import numpy as np
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
-from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
+from hwsim.kernels.add import add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
-from hwsim.ops._vector_elementwise import vector_addition
-from hwsim.ops._vector_layer import fits
+from hwsim.ops._vector_elementwise import sum_fits, vector_addition
+from hwsim.ops._vector_moves import operands
 
 VECTORS = {"int8": (add_tflite_simd, 16), "uint8": (add_tflite_simd_uint8, 8)}
 
@@ -58,26 +58,18 @@ class Add(Op):
                 rest(first, second, params, body, size, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not _fits(params, inputs, outputs) or 0 < body < LANES:
+            if not sum_fits(params, outputs[0]) or 0 < body < LANES:
                 return None
-            inputs = [np.ascontiguousarray(array) for array in inputs]  # a constant is one value for all samples
+            inputs, before = operands(inputs, shape)
             whole = body or size
             vectors = vector_addition(params, rule.algorithm, whole, inputs, outputs)
             if whole == size:
-                return vectors
+                return in_turn(*before, vectors)
             rows = [array.reshape(array.shape[0], -1) for array in (*inputs, outputs[0])]
             tail = partial(rest, rows[0], rows[1], params, whole, size, rows[2])
-            return in_turn(vectors, tail)
+            return in_turn(*before, vectors, tail)
 
         return FixableStep(step, fixed)
-
-
-def _fits(p: AddParams, inputs: Arrays, outputs: Arrays) -> bool:
-    """Whether the vector kernel's shifts and lengths do for this addition."""
-    shapes = {array.shape for array in (*inputs, *outputs)}
-    folded = all(p.left_shift + shift >= 0 for shift in p.shifts)
-    downward = p.shift >= 1 if p.left_shift == 0 else p.shift <= 0
-    return fits(outputs[0]) and len(shapes) == 1 and outputs[0][0].size >= LANES and folded and downward
 
 
 OP = Add()

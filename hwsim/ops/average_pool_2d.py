@@ -15,7 +15,6 @@ class AveragePool2d(Pool2d):
 
     name = "average_pool_2d"
     sources = {"tflite": "AVERAGE_POOL_2D"}
-    vector = True
 
     def kernel(self) -> Callable[..., Any]:
         return average_pool_2d

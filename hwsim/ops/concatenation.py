@@ -7,6 +7,8 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView, Tensor
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions
+from hwsim.ops._fixed import FixableStep, Fixed, in_turn
+from hwsim.ops._vector_moves import moves
 
 _COPY = {dtype: Rule("copy") for dtype in ("int8", "int16", "int32", "int64", "float32", "bool")}
 
@@ -44,7 +46,14 @@ class Concatenation(Op):
                 part[...] = array if table is None else table[array]
                 start = stop
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if any(table is not None for table in tables):
+                return None
+            parts = np.split(outputs[0], np.cumsum([array.shape[axis] for array in inputs])[:-1], axis)
+            steps = moves(inputs, inputs, parts)
+            return None if steps is None else in_turn(*steps)
+
+        return FixableStep(step, fixed)
 
 
 def _axis(view: NodeView) -> int:

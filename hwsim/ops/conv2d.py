@@ -87,7 +87,7 @@ class Conv2d(Accumulating):
             kernel(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if groups > 1 or pairs or not fits(outputs[0]):
+            if groups > 1 or pairs or not fits(inputs[0], outputs[0]):
                 return None
             taps = weights.reshape(out_channels, height, width, -1)
             layer = ConvLayer(frame, taps, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)

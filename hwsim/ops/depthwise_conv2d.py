@@ -11,7 +11,8 @@ from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, ran
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._float import depthwise_conv2d as float_depthwise_conv2d
-from hwsim.ops._vector_layer import DepthwiseLayer, fits
+from hwsim.ops._vector_depthwise import DepthwiseLayer
+from hwsim.ops._vector_layer import fits
 from hwsim.ops._window import window
 
 
@@ -68,7 +69,7 @@ class DepthwiseConv2d(Accumulating):
             depthwise_conv2d(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if out_channels != inputs[0].shape[-1] or not fits(outputs[0]):
+            if out_channels != inputs[0].shape[-1] or not fits(inputs[0], outputs[0]):
                 return None
             layer = DepthwiseLayer(frame, weights, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
             return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))

@@ -78,7 +78,7 @@ class FullyConnected(Accumulating):
             kernel(rows, weights, bias, zero_point, stage, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if pairs or not fits(outputs[0]):
+            if pairs or not fits(inputs[0], outputs[0]):
                 return None
             images, out = inputs[0].reshape(1, -1, 1, depth), outputs[0].reshape(1, -1, 1, out_channels)
             taps, signed = weights.reshape(out_channels, 1, 1, depth), view.input(0).dtype == "int8"

@@ -1,5 +1,6 @@
 """MEAN over constant axes."""
 
+from collections.abc import Callable
 from math import floor, log2, prod
 
 import numpy as np
@@ -9,8 +10,20 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vectors, sum_middle
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS, pointwise
+from hwsim.ops._vector_layer import fits
+from hwsim.ops._vector_reductions import mean as vector_mean
 from hwsim.quantizers.multiplier import quantize_multiplier
+
+LARGEST_COUNT = 1 << 22
+"""Elements whose sum of bytes fits int32 with room to spare."""
+
+_FINISH: dict[str, Callable[..., None]] = {
+    "double_rounding": mean_double_rounding,
+    "raw_vectors": mean_raw_vectors,
+    "float32": mean_float32,
+}
 
 
 def _over_image(view: NodeView) -> bool:
@@ -50,16 +63,25 @@ class Mean(Op):
         kept = [i for i in range(len(shape)) if i not in axes]
         order = (0, *(i + 1 for i in axes), *(i + 1 for i in kept))
         count, inner = prod(shape[i] for i in axes), prod(shape[i] for i in kept)
-        finish = _finish(view, rule, count)
+        numbers = _numbers(view, rule, count)
+        finish = _FINISH[rule.algorithm]
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             samples = inputs[0].shape[0]
             values = np.ascontiguousarray(inputs[0].transpose(order)).reshape(samples, count, inner)
             sums = np.empty((samples, inner), np.int64)
             sum_middle(values, sums)
-            finish(sums, outputs[0].reshape(samples, inner))
+            finish(sums, *numbers.values(), outputs[0].reshape(samples, inner))
 
-        return step
+        together = axes == tuple(range(axes[0], axes[0] + len(axes))) and prod(shape[: axes[0]]) == 1 if axes else False
+
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if not together or count > LARGEST_COUNT or not fits(inputs[0], outputs[0]):
+                return None
+            source, out = inputs[0].reshape(-1, count, inner), outputs[0].reshape(-1, inner)
+            return vector_mean(rule.algorithm, numbers, source, out)
+
+        return FixableStep(step, fixed)
 
 
 def _axes(view: NodeView) -> Shape:
@@ -70,25 +92,26 @@ def _axes(view: NodeView) -> Shape:
     return tuple(sorted({axis % dimensions for axis in axes}))
 
 
-def _finish(view: NodeView, rule: Rule, count: int):  # type: ignore[no-untyped-def]
-    """What turns (samples, kept) sums of raw codes into output codes."""
+def _numbers(view: NodeView, rule: Rule, count: int) -> dict[str, int | float]:
+    """What the rule's kernel takes between the sums of raw codes and the output, by name and in its order."""
     source, output = view.input(0), view.output()
-    ends = limits(output.dtype)
+    minimum, maximum = limits(output.dtype)
+    ends = {"minimum": minimum, "maximum": maximum}
     if rule.algorithm == "double_rounding":
         multiplier, shift = _folded_multiplier(source.scale / output.scale, count)
-        offset = source.zero_point * count
-        return lambda sums, out: mean_double_rounding(sums, offset, multiplier, shift, output.zero_point, *ends, out)
+        scaled = {"offset": source.zero_point * count, "multiplier": multiplier, "shift": shift}
+        return {**scaled, "zero_point": output.zero_point, **ends}
     if rule.algorithm == "raw_vectors":
         moved = np.float32(source.zero_point) * np.float32(source.scale) / np.float32(output.scale)
         bias = output.zero_point - int(moved + np.float32(0.5) if moved > 0 else moved - np.float32(0.5))
-        scaled = np.float32(source.scale) / (np.float32(count) * np.float32(output.scale))
-        multipliers, shifts = quantize_multiplier(float(scaled))
-        return lambda sums, out: mean_raw_vectors(sums, int(multipliers[0]), int(shifts[0]), bias, *ends, out)
+        real = np.float32(source.scale) / (np.float32(count) * np.float32(output.scale))
+        multipliers, shifts = quantize_multiplier(float(real))
+        return {"multiplier": int(multipliers[0]), "shift": int(shifts[0]), "zero_point": bias, **ends}
     if rule.algorithm == "float32":
         ratio = np.float32(source.scale) / np.float32(output.scale)
         factor = ratio * (np.float32(1.0) / np.float32(count))
         moved = np.float32(output.zero_point) - np.float32(source.zero_point * count) * factor
-        return lambda sums, out: mean_float32(sums, float(factor), float(moved), *ends, out)
+        return {"scale": float(factor), "moved": float(moved), **ends}
     raise no_rule(view, rule)
 
 

@@ -5,13 +5,21 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
+from hwsim.kernels.requantize import ROUNDINGS, OutputStage
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._vector_elementwise import LARGEST_PRODUCT, vector_product
+from hwsim.ops._vector_layer import fits
+from hwsim.ops._vector_moves import operands
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
 VECTORS = {"int8": 16, "uint8": 8}
 """Elements that LiteRT's vector loop takes at a time."""
+
+LARGEST_16_BITS = 32767 - 255
+"""What a rounded product may be without leaving 16 bits, with any zero point added."""
 
 
 def _xnnpack(view: NodeView) -> Rule | None:
@@ -49,7 +57,27 @@ class Mul(Op):
             first, second = sample_rows(inputs[0], shape), sample_rows(inputs[1], shape)
             kernel(first, second, params, *vector, outputs[0].reshape(outputs[0].shape[0], -1))
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            stage = _stage(params, rule)
+            if stage is None or not fits(outputs[0], outputs[0]):
+                return None
+            inputs, before = operands(inputs, shape)
+            product = vector_product(stage, params.zero_points, inputs, outputs[0])
+            return None if product is None else in_turn(*before, product)
+
+        return FixableStep(step, fixed)
+
+
+def _stage(p: MulParams, rule: Rule) -> OutputStage | None:
+    """The output stage that does the same with a product; None where there is none.
+
+    LiteRT's vectors keep 16 bits on the way: where no product can leave them, they compute as its reference.
+    """
+    if rule.algorithm == "tflite_simd" and p.scale * LARGEST_PRODUCT > LARGEST_16_BITS:
+        return None
+    rounding = ROUNDINGS["float32" if rule.algorithm == "xnnpack" else "double_rounding"]
+    numbers = np.array([p.multiplier]), np.array([p.shift]), np.array([p.scale], np.float64)
+    return OutputStage(rounding, *numbers, p.zero_point, p.minimum, p.maximum)
 
 
 def _vector(view: NodeView) -> tuple[int, int, bool]:

@@ -3,7 +3,9 @@
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, everywhere
+from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._paddings import padded_shape, paddings
+from hwsim.ops._vector_moves import fill, moves
 
 
 class Pad(Op):
@@ -28,7 +30,13 @@ class Pad(Op):
             outputs[0][...] = value
             outputs[0][(slice(None), *inner)] = inputs[0]
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            steps = moves(inputs, inputs[:1], [outputs[0][(slice(None), *inner)]])
+            if steps is None or (value != 0 and outputs[0].itemsize > 1):
+                return None
+            return in_turn(fill(outputs[0], value), *steps)
+
+        return FixableStep(step, fixed)
 
 
 OP = Pad()

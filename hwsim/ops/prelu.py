@@ -1,5 +1,7 @@
 """PRELU: x, or a constant times x below zero; one constant per channel, or any other that broadcasts."""
 
+from math import prod
+
 import numpy as np
 
 from hwsim.engines import Rule
@@ -8,7 +10,9 @@ from hwsim.graph import NodeView
 from hwsim.kernels.leaky_relu import leaky_relu_double_rounding
 from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule
 from hwsim.ops._byte_function import BYTES, multiplier_of
+from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS, pointwise
+from hwsim.ops._vector_moves import lookup as vector_lookup
 
 
 class Prelu(Op):
@@ -51,7 +55,18 @@ class Prelu(Op):
             values = inputs[0].reshape(samples, -1).astype(np.int64) - x.zero_point
             leaky_relu_double_rounding(values, slopes, identity, leak, *ends, outputs[0].reshape(samples, -1))
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if len(x.shape) == 0 or prod(alpha.shape) != alpha.shape[-1]:
+                return None
+            low, high = limits(x.dtype)
+            each = np.ascontiguousarray(np.broadcast_to(centered.reshape(-1), x.shape[-1]))
+            codes = np.repeat(np.arange(low, high + 1) - x.zero_point, each.size)[None]
+            tables = np.empty((1, codes.size), output.dtype)
+            leaky_relu_double_rounding(codes, np.tile(each, 256), identity, leak, *ends, tables)
+            by_channel = np.ascontiguousarray(tables.reshape(256, each.size).T)
+            return vector_lookup(by_channel, low, inputs[0], outputs[0])
+
+        return FixableStep(step, fixed)
 
 
 OP = Prelu()

@@ -15,7 +15,7 @@ from hwsim.kernels.quantize import (
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._fixed import FixableStep, Fixed
-from hwsim.ops._vector_elementwise import vector_requantization
+from hwsim.ops._vector_moves import lookup
 from hwsim.ops._vectors import Array, Compute, body_and_tail
 from hwsim.quantizers.multiplier import quantize_multiplier
 
@@ -74,12 +74,10 @@ class Quantize(Op):
             run(inputs[0].reshape(samples, -1), outputs[0].reshape(samples, -1))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            source, output = view.input(0), view.output()
-            same = rule.algorithm in ROUNDINGS or prod(output.shape) % CODE_VECTOR == 0
-            if self.signature(view) not in _BYTE_TO_BYTE or not same or rule.algorithm == "eight_bit_multiplier":
+            if self.signature(view) not in _BYTE_TO_BYTE:
                 return None
-            rounding = rule.algorithm.removesuffix("_vectors")
-            return vector_requantization(_stage(view, rounding), source.zero_point, inputs[0], outputs[0])
+            table = _table(view, rule)
+            return None if table is None else lookup(table, limits(view.input(0).dtype)[0], inputs[0], outputs[0])
 
         return FixableStep(step, fixed)
 
@@ -141,12 +139,20 @@ def _rounded(view: NodeView, rounding: str) -> Compute:
     return run
 
 
-def _stage(view: NodeView, rounding: str) -> OutputStage:
-    source, output = view.input(0), view.output()
-    scale = np.array([source.scale / output.scale])
-    return OutputStage(
-        ROUNDINGS[rounding], *quantize_multiplier(scale), scale, output.zero_point, *limits(output.dtype)
-    )
+def _table(view: NodeView, rule: Rule) -> Array | None:
+    """The output code of every input code, smallest first; None where it depends on the place in the tensor."""
+    low, high = limits(view.input(0).dtype)
+    codes = np.arange(low, high + 1).astype(view.input(0).dtype)[:, None]
+    ways = [_from_codes(view, rule)]
+    if rule.algorithm == "double_half_up_vectors":
+        size = prod(view.input(0).shape)
+        ways = [_rounded(view, "double_half_up")] if size >= CODE_VECTOR else []
+        ways += [_rounded(view, "double_rounding")] if size % CODE_VECTOR else []
+    tables = [np.empty((256, 1), view.output().dtype) for _ in ways]
+    for way, table in zip(ways, tables, strict=True):
+        way(codes, table)
+    same = bool(tables) and all(np.array_equal(table, tables[0]) for table in tables)
+    return np.ascontiguousarray(tables[0][:, 0]) if same else None
 
 
 OP = Quantize()

@@ -10,7 +10,7 @@ from hwsim.graph import NodeView
 from hwsim.graph.graph import DTYPES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, everywhere
 from hwsim.ops._fixed import FixableStep
-from hwsim.ops._vector_elementwise import copy
+from hwsim.ops._vector_moves import copy
 
 
 class Reshape(Op):

@@ -1,15 +1,21 @@
 """SOFTMAX over the last axis."""
 
+from collections.abc import Callable
 from math import floor
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
-from hwsim.kernels.softmax import softmax_fixed_point, softmax_float_table
+from hwsim.kernels.softmax import exponentials_fixed_point, softmax_fixed_point, softmax_float_table
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT
 from hwsim.ops._float import softmax as float_softmax
+from hwsim.ops._vector_layer import fits
+from hwsim.ops._vector_reductions import softmax as vector_softmax
 from hwsim.quantizers.expf import expf
 from hwsim.quantizers.multiplier import quantize_multiplier
 
@@ -46,35 +52,49 @@ class Softmax(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return float_softmax(view)
-        compute = {"fixed_point": _fixed_point, "float_table": _float_table}.get(rule.algorithm)
-        if compute is None:
+        known: dict[str, Callable[[NodeView], NDArray[Any]]] = {
+            "fixed_point": _fixed_point,
+            "float_table": _float_table,
+        }
+        if rule.algorithm not in known:
             raise no_rule(view, rule)
-        run = compute(view)
-        depth = view.input(0).shape[-1]
+        table: NDArray[Any] = known[rule.algorithm](view)
+        depth, bits = view.input(0).shape[-1], 8 * np.dtype(view.output().dtype).itemsize
+        scale, ends = view.output().scale, limits(view.output().dtype)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
-            run(inputs[0].reshape(-1, depth), outputs[0].reshape(-1, depth))
+            rows, out = inputs[0].reshape(-1, depth), outputs[0].reshape(-1, depth)
+            if rule.algorithm == "fixed_point":
+                softmax_fixed_point(rows, table, ends[0], bits, out)
+            else:
+                softmax_float_table(rows, table, scale, *ends, out)
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if not fits(inputs[0], outputs[0]):
+                return None
+            return vector_softmax(table, scale, ends, inputs[0].reshape(-1, depth), outputs[0].reshape(-1, depth))
+
+        return FixableStep(step, fixed)
 
 
 def _beta(view: NodeView) -> float:
     return float(np.float32(view.attributes.get("beta", 1.0)))  # type: ignore[arg-type]
 
 
-def _fixed_point(view: NodeView):  # type: ignore[no-untyped-def]
+def _fixed_point(view: NodeView) -> NDArray[np.int64]:
+    """Exponentials by distance from the largest code."""
     real = min(_beta(view) * view.input(0).scale * 2.0 ** (31 - INPUT_INTEGER_BITS), 2.0**31 - 1)
     multiplier, shift = (int(part[0]) for part in quantize_multiplier(real))
     furthest = ((1 << INPUT_INTEGER_BITS) - 1) * 2.0 ** (31 - INPUT_INTEGER_BITS) / 2.0**shift
-    minimum, bits = limits(view.output().dtype)[0], 8 * np.dtype(view.output().dtype).itemsize
-    return lambda rows, out: softmax_fixed_point(rows, multiplier, shift, -floor(furthest), minimum, bits, out)
+    table = np.empty(256, np.int64)
+    exponentials_fixed_point(multiplier, shift, -floor(furthest), table)
+    return table
 
 
-def _float_table(view: NodeView):  # type: ignore[no-untyped-def]
+def _float_table(view: NodeView) -> NDArray[np.float32]:
+    """Exponentials by distance from the largest code."""
     step = np.float32(-view.input(0).scale) * np.float32(_beta(view))
-    table = expf(step * np.arange(256, dtype=np.float32))
-    scale, ends = view.output().scale, limits(view.output().dtype)
-    return lambda rows, out: softmax_float_table(rows, table, scale, *ends, out)
+    return expf(step * np.arange(256, dtype=np.float32))
 
 
 OP = Softmax()

@@ -10,8 +10,11 @@ from hwsim.kernels.add import add_xnnpack
 from hwsim.kernels.sub import sub_tflite
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
+from hwsim.ops._vector_elementwise import sum_fits, vector_addition
+from hwsim.ops._vector_moves import operands
 
 
 class Sub(Op):
@@ -46,7 +49,14 @@ class Sub(Op):
             else:
                 sub_tflite(first, second, params, out)
 
-        return step
+        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+            if not sum_fits(params, outputs[0]):
+                return None
+            inputs, before = operands(inputs, shape)
+            algorithm = "xnnpack" if rule.algorithm == "xnnpack" else "sub"
+            return in_turn(*before, vector_addition(params, algorithm, size, inputs, outputs))
+
+        return FixableStep(step, fixed)
 
 
 OP = Sub()

@@ -79,7 +79,7 @@ def node_times(program: Program, x: list[Array], samples: int, seconds: float) -
     spent: list[list[float]] = [[] for _ in program.nodes]
     nodes = [replace(node, step=timed(node.step, times)) for node, times in zip(program.nodes, spent, strict=True)]
     # not by replace, which would hand on sessions that know nothing of the timers
-    profiled = Program(program.graph, program.engine, program.threads, tuple(nodes), program.arena_bytes)
+    profiled = Program(program.graph, program.engine, program.threads, tuple(nodes), program.arena_bytes, program.work)
     profiled(x)
     calls: list[list[float]] = []
     end = perf_counter() + seconds

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numba
@@ -61,6 +62,53 @@ def test_cache_lies_in_the_users_cache(places):
     assert folder().parent == home / "hwsim"
     assert folder() == folder()
     assert folder().stat().st_mode & 0o777 == 0o700
+
+
+def aged(parent: Path, ages: list[float]) -> list[Path]:
+    """Folders of kernels last used so many seconds ago."""
+    folders = []
+    for number, age in enumerate(ages):
+        other = parent / f"kernels-{number:016x}"
+        other.mkdir(mode=0o700)
+        (other / "kernel.nbc").write_bytes(b"code")
+        os.utime(other, (time.time() - age,) * 2)
+        folders.append(other)
+    return folders
+
+
+def test_cache_keeps_what_was_used_last(places):
+    mine = folder()
+    days = 24 * 3600.0
+    kept, also, third, young, old, oldest = aged(
+        mine.parent, [9 * days, 10 * days, 11 * days, 60, 20 * days, 30 * days]
+    )
+    assert folder() == mine
+    assert [p.exists() for p in (mine, kept, also, young, third, old, oldest)] == [True] * 4 + [False] * 3
+
+
+def test_cache_keeps_young_folders_however_many(places):
+    mine = folder()
+    others = aged(mine.parent, [60.0 * i for i in range(9)])
+    folder()
+    assert all(other.exists() for other in others)
+
+
+def test_cache_use_makes_a_folder_young(places, monkeypatch):
+    mine = folder()
+    os.utime(mine, (1.0, 1.0))
+    folder()
+    assert time.time() - mine.stat().st_mtime < 3600
+
+
+def test_cache_survives_a_folder_that_vanishes(places, monkeypatch):
+    mine = folder()
+    aged(mine.parent, [1e8 + i for i in range(6)])
+
+    def gone(path, **_):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(kernels, "rmtree", gone)
+    assert folder() == mine
 
 
 def test_cache_lies_under_home_where_no_other_place_is_set(places, monkeypatch, tmp_path):

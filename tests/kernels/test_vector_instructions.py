@@ -11,10 +11,16 @@ import numpy as np
 import pytest
 from llvmlite import binding
 
+import hwsim
 from hwsim import demo
+from hwsim.errors import InputError
+from hwsim.graph.probes import probe_inputs
 from hwsim.kernels import vector_instructions
 from tests.conftest import CHECKOUT
 from tests.ops import test_vector_layer as layers
+from tests.ops.test_every_op import wide
+from tests.ops.test_vector_ops import ENGINES, OPS
+from tests.random_graphs import many
 
 JIT = not vector_instructions.config.DISABLE_JIT
 NEEDS = {"portable": (), "avx2": ("avx2",), "avx512": ("avx512bw",)}
@@ -24,14 +30,18 @@ SMOKE = """
 from hashlib import sha256
 import hwsim
 from hwsim import demo
+from hwsim.errors import InputError
+from hwsim.graph.probes import probe_inputs
 from hwsim.kernels.vector_tile import LANES, QUADS
-from tests.kernels.test_vector_instructions import layer_cases
+from tests.kernels.test_vector_instructions import layer_cases, operator_outputs
 from tests.ops.test_vector_layer import vectored
 
 print(LANES, QUADS)
 run = hwsim.simulate(demo.network(), demo.images()[0], "tflite-micro", keep_tensors=True)
 for name, value in run.tensors.items():
     print(name, sha256(value.tobytes()).hexdigest())
+for name, outputs in operator_outputs().items():
+    print(name, sha256(b"".join(output.tobytes() for output in outputs)).hexdigest())
 for case in layer_cases() if LANES else ():
     print(sha256(vectored(case).tobytes()).hexdigest())
 """
@@ -41,6 +51,17 @@ def layer_cases() -> list[layers.Case]:
     """Two random layers for every kind, rounding and dtype."""
     every = product((layers.ConvLayer, layers.DepthwiseLayer), layers.RULES, ("int8", "uint8"))
     return [case for kind, rule, dtype in every for case in layers.random_cases(kind, rule, dtype, 2)]
+
+
+def operator_outputs() -> dict[str, list[np.ndarray]]:
+    """What random nodes of every operator with vector kernels give, by operator, dtype and engine."""
+    results = {}
+    for op, dtype, engine in product(OPS, ("int8", "uint8"), ENGINES):
+        if (engine, dtype) != ("tflite-micro", "uint8"):
+            graph = many(op, dtype, 8, seed=7)
+            inputs = wide(probe_inputs(graph, 2, 3))
+            results[f"{op}/{dtype}/{engine}"] = hwsim.simulate(graph, inputs, engine).outputs
+    return results
 
 
 def golden() -> set[str]:
@@ -79,6 +100,12 @@ def test_host_takes_what_the_processor_has_up_to_the_limit(host, features, expec
     assert host(None, *features) == expected[-1]
 
 
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
+def test_unknown_limit_is_an_error_that_names_the_known_ones(host):
+    with pytest.raises(InputError, match=r"^HWSIM_SIMD is 'avx'; expected portable, avx2, avx512 or vnni$"):
+        host("avx", "avx2")
+
+
 def test_signature_that_llvm_does_not_know_is_refused():
     """A process dies where it reaches the compiler: LLVM 15 takes the bytes of vpdpbusd as int32 vectors."""
     name = vector_instructions.PAIRS[8]
@@ -99,11 +126,14 @@ def test_layers_and_network_are_exact_with_other_instructions(limit, lanes):
         pytest.skip(f"this processor lacks {', '.join(NEEDS[limit])}")
     environment = os.environ | {"HWSIM_SIMD": limit, "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-c", SMOKE]
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
     instructions, *lines = done.stdout.splitlines()
     assert instructions == f"{lanes} False"
     assert golden() <= set(lines)
+    for name, outputs in operator_outputs().items():
+        digest = sha256(b"".join(output.tobytes() for output in outputs)).hexdigest()
+        assert f"{name} {digest}" in lines, name
     if lanes:
         cases = layer_cases()
         for case, line in zip(cases, lines[-len(cases) :], strict=True):

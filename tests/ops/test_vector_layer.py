@@ -9,9 +9,11 @@ from numpy.testing import assert_array_equal
 from hwsim.kernels.conv2d import Window, conv2d
 from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
+from hwsim.kernels.vector_rounding import PLAIN, PLAIN_SHIFT
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._fixed import SLACK_BYTES
-from hwsim.ops._vector_layer import ConvLayer, DepthwiseLayer
+from hwsim.ops._vector_depthwise import DepthwiseLayer
+from hwsim.ops._vector_layer import ConvLayer, _rule_number
 from hwsim.quantizers.multiplier import quantize_multiplier
 from tests import naive
 from tests.build import codes
@@ -230,7 +232,10 @@ def edge_stage(rule: str, low: int, high: int, zero_point: int, bounded: bool) -
     """
     accumulators = [s * v for s in (1, -1) for v in (0, 1, 2, 3, 5, 100, 101, 2**24 + 1, 2**29, 2**30 - 1)]
     ends = [] if bounded else [2**30, -(2**30), 2**31 - 129, 2**31 - 1, -(2**31) + 129, -(2**31)]
-    multipliers, shifts = [0, 2**30, 2**30 + 1, 3 * 2**29, 2**31 - 1], range(-31, 0 if bounded else 31)
+    multipliers, shifts = (
+        [0, 2**30, 2**30 + 1, 3 * 2**29, 2**31 - 1],
+        range(-PLAIN_SHIFT if bounded else -31, 0 if bounded else 31),
+    )
     every = np.meshgrid(accumulators + ends, multipliers, shifts, indexing="ij")
     bias, multiplier, shift = (np.ascontiguousarray(part).reshape(-1) for part in every)
     scale = multiplier * 2.0 ** (shift - 31)
@@ -265,6 +270,8 @@ def plain_code(rule: str, stage: OutputStage, accumulator: int, channel: int) ->
 @pytest.mark.parametrize("bounded", [False, True])
 def test_layer_output_stage_at_the_edges(kind, rule, dtype, low, high, zero_point, bounded):
     stage, bias = edge_stage(rule, low, high, zero_point, bounded)
+    plain_rule = _rule_number(stage, int(np.abs(bias.astype(np.int64)).max())) in PLAIN.values()
+    assert plain_rule == (bounded and rule in ("double_rounding", "double_half_up"))
     shape = (bias.size, 1, 1, 1) if kind is ConvLayer else (1, 1, bias.size)
     source, _ = within(GUARD, (1, 1, 2, shape[-1]), dtype)
     out, _ = within(GUARD, (1, 1, 2, bias.size), dtype)
@@ -275,3 +282,18 @@ def test_layer_output_stage_at_the_edges(kind, rule, dtype, low, high, zero_poin
     seen = [(bias[c], stage.multiplier[c], stage.shift[c], out[0, 0, 1, c], expected[c]) for c in wrong]
     assert not seen, f"accumulator, multiplier, shift, got, expected: {seen}"
     assert_array_equal(out[0, 0, 0], out[0, 0, 1])
+
+
+@pytest.mark.parametrize("size", [1, 7, 32, 63, 64, 65, 96, 144, 130])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_depthwise_runs_cover_every_channel_and_pixel(size, stride, dtype):
+    """Runs over pixels and over channels, with and without a rest, for filters of one to seven quads of taps."""
+    g = np.random.default_rng(size)
+    for filter_size in ((1, 1), (3, 3), (2, 3), (5, 5)):
+        moving = {"stride": (stride, stride), "dilation": (1, 1), "padding": "same"}
+        case = Case(
+            DepthwiseLayer, "double_rounding", codes(g, (2, 9, 7, size), dtype), codes(g, (*filter_size, size)), 0,
+            some_bias(g, size), g.uniform(0.0005, 0.01, size), int(codes(g, (), dtype)), some_limits(g, dtype), moving,
+        )  # fmt: skip
+        assert_array_equal(vectored(case), portable(case), err_msg=about(case))

@@ -9,7 +9,9 @@ from numpy.testing import assert_array_equal
 
 import hwsim
 from hwsim import demo
+from hwsim.errors import InputError
 from hwsim.graph import Graph
+from hwsim.simulate import program as program_module
 from tests.build import codes, constant, single, tensor
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
@@ -59,6 +61,31 @@ def test_program_keeps_the_same_tensors(graph, images, apart, threads):
             assert_array_equal(value, np.concatenate([tensors[name] for tensors in apart[:count]]), err_msg=name)
 
 
+def test_work_counts_elements_that_are_not_multiplied():
+    graph = single("add", [tensor("a", (1, 100)), tensor("b", (1, 100))], tensor("y", (1, 100)), activation="none")
+    assert hwsim.compile(graph, ENGINE).work == 100 * program_module.ELEMENT_WORK
+
+
+def test_one_sample_in_any_form_gives_the_same(graph, images, expected):
+    program, name = hwsim.compile(graph, ENGINE), graph.tensors[graph.inputs[0]].name
+    one = images[:1]
+    for _ in range(2):
+        for form in (one, [one], (one,), {name: one}, np.asfortranarray(one)):
+            (output,) = program(form)
+            assert_array_equal(output, expected[:1])
+
+
+def test_one_sample_of_another_dtype_or_shape_is_refused(graph, images):
+    program = hwsim.compile(graph, ENGINE)
+    program(images[:1])
+    with pytest.raises(InputError, match="expected int8"):
+        program(images[:1].astype(np.uint8))
+    with pytest.raises(InputError, match="has shape"):
+        program(images[:1, 1:])
+    with pytest.raises(InputError, match="got 2 inputs"):
+        program([images[:1], images[:1]])
+
+
 def test_overwriting_changes_no_tensor(graph, images, apart):
     """Each tensor as the only output, so that the arena lays out what is before it anew."""
     for index in sorted(hwsim.compile(graph, ENGINE).computed()):
@@ -82,7 +109,7 @@ def test_program_called_from_four_threads_at_once(graph, images, expected, threa
             assert_array_equal(output, expected[part])
 
 
-@pytest.mark.parametrize("count", [2, 100])
+@pytest.mark.parametrize("count", [1, 2, 100])
 @pytest.mark.parametrize("keep", [False, True])
 def test_results_are_not_the_programs_memory(graph, images, count, keep):
     program = hwsim.compile(graph, ENGINE, 2)
