@@ -1,8 +1,8 @@
 """Processor cores: the kernel's loop nest counts instructions by class, the core prices each class, memories add waits.
 
     cycles = factor * sum over loop levels, classes (runs of the level * instructions in its body * latency) / issue
-           + factor * instructions * fetch_cycles
-           + lines of weights read * wait states of flash + loads and stores * wait states of SRAM + layer_cycles
+           + (factor * instructions * fetch_misses + lines of weights read) * wait states of flash
+           + loads and stores * wait states of SRAM + layer_cycles
 
 The loop levels and how often each runs are in `loop_runs`; the instructions in the body of each are read from
 hwsim/targets/loops/LIBRARY-ISA.csv, whose rows name their source. `factor` is the runtime's, relative to that library.
@@ -12,9 +12,10 @@ block of output positions.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from hwsim.cost_models.cost import LayerCost
-from hwsim.cost_models.loops import Loop, loops_of
+from hwsim.cost_models.loops import loops_of
 from hwsim.cost_models.work import FREE, Network, Work
 from hwsim.errors import InputError, unknown
 from hwsim.targets.cpu import CpuProfile, CpuRuntime
@@ -41,12 +42,14 @@ KERNELS = {
 }
 """The kernel that does an operator's work; one without an entry is taken for an element-wise one."""
 
+WEIGHTED_KERNELS = ("conv2d", "pointwise", "depthwise", "fully_connected")
+
 
 def network_costs(network: Network, profile: CpuProfile, runtime: str) -> list[LayerCost]:
     """The cost of each layer of `network` with the kernels of `runtime`."""
     library = profile.runtimes[runtime]
-    table = loops_of(library.loops, profile.core.isa)
-    return [_layer_cost(work, profile, library, table) for work in network.works]
+    works = (work.without_dead() if library.skips_dead_channels else work for work in network.works)
+    return [_layer_cost(work, profile, library) for work in works]
 
 
 def kernel_of(work: Work) -> str:
@@ -89,45 +92,48 @@ def _inside(work: Work) -> int:
     return work.batch * counts[0] * counts[1]
 
 
-def _layer_cost(
-    work: Work, profile: CpuProfile, runtime: CpuRuntime, table: Mapping[str, tuple[Loop, ...]]
-) -> LayerCost:
+def _layer_cost(work: Work, profile: CpuProfile, runtime: CpuRuntime) -> LayerCost:
     if work.op in FREE:
         return LayerCost(0.0, 0.0)
-    kernel = kernel_of(work)
-    factor = float(getattr(runtime, kernel, runtime.other))
-    counts = _instructions(work, _loops(kernel, work, table), factor)
     core = profile.core
-    instructions = sum(counts.values())
-    compute = sum(count * _latency(name, profile) for name, count in counts.items()) / core.issue
-    waiting = instructions * core.fetch_cycles + _waits(work, counts, profile)
+    kernel, counts = instructions(work, runtime.loops, core.isa)
+    factor = float(getattr(runtime, kernel)) if kernel in WEIGHTED_KERNELS else runtime.other
+    executed = factor * sum(counts.values())
+    compute = factor * sum(count * _latency(name, profile) for name, count in counts.items()) / core.issue
+    traffic = _traffic(work, profile)
+    flash, sram = profile.memories["flash"].wait_states, profile.memories["sram"].wait_states
+    waiting = (executed * core.fetch_misses + traffic["flash"][0] / core.line_bytes) * flash
+    waiting += factor * sram * (counts.get("load", 0.0) + counts.get("store", 0.0))
     return LayerCost(
         cycles=compute + waiting + runtime.layer_cycles,
         compute_cycles=compute,
         memory_cycles=waiting,
         overhead_cycles=runtime.layer_cycles,
-        traffic_bytes=_traffic(work, profile),
+        traffic_bytes=traffic,
         peak_macs_per_cycle=core.macs_per_cycle,
-        instructions=instructions,
+        instructions=executed,
     )
 
 
-def _loops(kernel: str, work: Work, table: Mapping[str, tuple[Loop, ...]]) -> tuple[Loop, ...]:
-    """The loop nest of `kernel` at the work's widths: 'conv2d_w4' for weights of up to 4 bits, 'conv2d_a16'."""
+@lru_cache(maxsize=1 << 14)
+def instructions(work: Work, library: str, isa: str) -> tuple[str, Mapping[str, float]]:
+    """The kernel that a library has for the work, and its instructions by class on an instruction set.
+
+    A kernel of other widths has a table of its own: 'conv2d_w4' for weights of up to 4 bits, 'conv2d_a16' for
+    activations of 16; where there is none, the widths cost what 8 bits do.
+    """
+    table = loops_of(library, isa)
+    kernel = kernel_of(work)
     wide = "_w4" if work.weight_bits <= 4 else "_a16" if work.activation_bits > 8 else ""
-    for name in (kernel + wide, kernel, "elementwise"):
-        if name in table:
-            return table[name]
-    raise InputError(unknown("kernel of the loop table", kernel, table))
-
-
-def _instructions(work: Work, loops: tuple[Loop, ...], factor: float) -> Mapping[str, float]:
+    loops = next((table[name] for name in (kernel + wide, kernel, "elementwise") if name in table), None)
+    if loops is None:
+        raise InputError(unknown("kernel of the loop table", kernel, table))
     runs = loop_runs(work)
     counts: dict[str, float] = {}
     for loop in loops:
         for name, body in loop.instructions.items():
-            counts[name] = counts.get(name, 0.0) + factor * runs[loop.per] * body
-    return counts
+            counts[name] = counts.get(name, 0.0) + runs[loop.per] * body
+    return kernel, counts
 
 
 def _latency(name: str, profile: CpuProfile) -> float:
@@ -135,12 +141,6 @@ def _latency(name: str, profile: CpuProfile) -> float:
     if name not in latency:
         raise InputError(f"{profile.name}: core.latency has no {name!r}, which the loop tables of its isa count")
     return latency[name]
-
-
-def _waits(work: Work, counts: Mapping[str, float], profile: CpuProfile) -> float:
-    sram = profile.memories["sram"].wait_states * (counts.get("load", 0.0) + counts.get("store", 0.0))
-    read, _ = _traffic(work, profile).get("flash", (0.0, 0.0))
-    return sram + read / profile.core.line_bytes * profile.memories["flash"].wait_states
 
 
 def _traffic(work: Work, profile: CpuProfile) -> Mapping[str, tuple[float, float]]:

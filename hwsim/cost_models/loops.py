@@ -21,8 +21,9 @@ class Loop:
 
     Parameters
     ----------
-    per : how often the body runs: once per multiply-accumulate, such of a tap inside the image, output element, element of a gathered patch, kernel
-        tap of a position, output position, weight, input element or layer
+    per : how often the body runs, one of `LEVELS`: once per multiply-accumulate, multiply-accumulate of a tap inside
+        the image, output element, element of a gathered patch, kernel tap of a position, output position, weight,
+        input element, or layer
     instructions : in the body, by class
     source : where the counts are from
     """

@@ -26,7 +26,7 @@ class Core(Section):
     isa : whose loop tables it runs: 'thumb', 'armv7m', 'dsp', 'mve', 'rv32im', ...
     latency : cycles that one instruction of each class takes, where nothing is waited for
     issue : instructions that start together, on average; 1 on a single-issue core
-    fetch_cycles : waited for code per instruction, on average: wait states times the share of fetches that miss
+    fetch_misses : share of instructions that wait for the memory of code, `memories.flash`, in spite of its cache
     cache_bytes : of the cache between the core and the memory of weights; 0 for none
     line_bytes : read from that memory at once
     macs_per_cycle : multiply-accumulates of 8 bits at the very most
@@ -35,7 +35,7 @@ class Core(Section):
     isa: str
     latency: Latencies
     issue: Positive = 1.0
-    fetch_cycles: NotNegative = 0.0
+    fetch_misses: NotNegative = 0.0
     cache_bytes: NotNegative = 0.0
     line_bytes: Positive = 4.0
     macs_per_cycle: Positive = 1.0
