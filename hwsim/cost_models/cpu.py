@@ -97,7 +97,7 @@ def _layer_cost(work: Work, profile: CpuProfile, runtime: CpuRuntime) -> LayerCo
         return LayerCost(0.0, 0.0)
     core = profile.core
     kernel, counts = instructions(work, runtime.loops, core.isa)
-    factor = float(getattr(runtime, kernel)) if kernel in WEIGHTED_KERNELS else runtime.other
+    factor = runtime.overall * float(getattr(runtime, kernel) if kernel in WEIGHTED_KERNELS else runtime.other)
     executed = factor * sum(counts.values())
     compute = factor * sum(count * _latency(name, profile) for name, count in counts.items()) / core.issue
     traffic = _traffic(work, profile)

@@ -47,13 +47,15 @@ class CpuRuntime(Runtime):
     Parameters
     ----------
     loops : the library whose loop table hwsim has for the core's isa: 'cmsis-nn', ...; with the isa it names a file
-    conv2d, pointwise, depthwise, fully_connected, other : instructions, relative to those of `loops`; a pointwise
-        convolution has a 1x1 kernel, other are all kernels without weights
+    overall : instructions of all kernels, relative to those of `loops`
+    conv2d, pointwise, depthwise, fully_connected, other : of one kind, relative to that; a pointwise convolution has a
+        1x1 kernel, other are all kernels without weights
     layer_cycles : to start a layer: interpreter, preparation of operands
     skips_dead_channels : 1 where filters whose weights are all zero are left out, 0 where they are computed
     """
 
     loops: str
+    overall: Positive = 1.0
     conv2d: Positive = 1.0
     pointwise: Positive = 1.0
     depthwise: Positive = 1.0
