@@ -144,10 +144,13 @@ class Problem:
     def scan(self, rows: NDArray[np.bool_]) -> Vector:
         """A start for `solve`: each constant in turn at the best of a few places in its range.
 
-        A constant that bounds nothing where it stands, a fast memory's bandwidth, has no slope to follow.
+        A constant that bounds nothing where it stands, a fast memory's bandwidth, has no slope to follow. A runtime's
+        pulled constants have; scanned one at a time they would make up for each other.
         """
         point = self.start
         for i, constant in enumerate(self.constants):
+            if constant.path.startswith(TIED) and constant.is_scale:
+                continue
             places = np.linspace(_inside(constant, constant.low), _inside(constant, constant.high), SCAN_PLACES)
             tried = [point, *(np.concatenate([point[:i], [place], point[i + 1 :]]) for place in places)]
             some = rows & np.array([self._touches(constant, row) for row in range(len(self.names))])

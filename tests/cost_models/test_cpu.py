@@ -19,7 +19,7 @@ OPS = {"pointwise": "conv2d", "depthwise": "depthwise_conv2d", "average_pool": "
 
 
 def counted() -> list[dict[str, str]]:
-    rows = csv.DictReader((ROOT / "scripts/instruction_counts/cortex_m.csv").open())
+    rows = csv.DictReader((ROOT / "scripts/instruction_counts/cortex_m.csv").read_text().splitlines())
     return [row for row in rows if row["weight_bits"] == row["activation_bits"] == "8"]
 
 
