@@ -1,0 +1,138 @@
+"""Processor cores: the kernel's loop nest counts instructions by class, the core prices each class, memories add waits.
+
+    cycles = factor * sum over loop levels, classes (runs of the level * instructions in its body * latency) / issue
+           + factor * instructions * fetch_cycles
+           + lines of weights read * wait states of flash + loads and stores * wait states of SRAM + layer_cycles
+
+The loop levels and how often each runs are in `loop_runs`; the instructions in the body of each are read from
+hwsim/targets/loops/LIBRARY-ISA.csv, whose rows name their source. `factor` is the runtime's, relative to that library.
+On in-order cores with memory that never waits, the sum of latencies is what the core takes: exact to the cycle on
+Ibex, within 0.5 % on CV32E40P (verilated RTL). A layer whose weights outgrow the cache reads them again for every
+block of output positions.
+"""
+
+from collections.abc import Mapping
+
+from hwsim.cost_models.cost import LayerCost
+from hwsim.cost_models.loops import Loop, loops_of
+from hwsim.cost_models.work import FREE, Network, Work
+from hwsim.errors import InputError, unknown
+from hwsim.targets.cpu import CpuProfile, CpuRuntime
+
+POSITIONS_AT_ONCE = 2
+"""Output positions that share one read of the weights: CMSIS-NN gathers two columns, arm_convolve_s8.c."""
+
+KERNELS = {
+    "conv2d": "conv2d",
+    "depthwise_conv2d": "depthwise",
+    "fully_connected": "fully_connected",
+    "batch_matmul": "fully_connected",
+    "transpose_conv": "conv2d",
+    "average_pool_2d": "average_pool",
+    "mean": "average_pool",
+    "max_pool_2d": "max_pool",
+    "add": "add",
+    "sub": "add",
+    "mul": "add",
+    "softmax": "softmax",
+    "concatenation": "copy",
+    "pad": "copy",
+    "transpose": "copy",
+}
+"""The kernel that does an operator's work; one without an entry is taken for an element-wise one."""
+
+
+def network_costs(network: Network, profile: CpuProfile, runtime: str) -> list[LayerCost]:
+    """The cost of each layer of `network` with the kernels of `runtime`."""
+    library = profile.runtimes[runtime]
+    table = loops_of(library.loops, profile.core.isa)
+    return [_layer_cost(work, profile, library, table) for work in network.works]
+
+
+def kernel_of(work: Work) -> str:
+    """The kernel that does this work: 'pointwise' for a 1x1 convolution of stride 1, 'conv2d', 'depthwise', ..."""
+    if work.op == "conv2d" and work.kernel == (1, 1) and work.stride == (1, 1) and work.groups == 1:
+        return "pointwise"
+    if work.op == "conv2d" and work.is_depthwise:
+        return "depthwise"
+    return KERNELS.get(work.op, "elementwise")
+
+
+def loop_runs(work: Work) -> Mapping[str, float]:
+    """How often each level of the kernel's loop nest runs; of a pooling window, taps are per output."""
+    positions = work.batch * work.output_size[0] * work.output_size[1]
+    area = work.kernel[0] * work.kernel[1]
+    if work.op == "mean":
+        positions, area = work.batch, work.input_size[0] * work.input_size[1]
+    gathered = work.input_size[2] // (1 if work.is_depthwise else work.groups) if work.macs else work.output_size[2]
+    return {
+        "mac": work.macs,
+        "output": work.outputs,
+        "patch": positions * area * gathered,
+        "tap": positions * area,
+        "position": positions,
+        "weight": work.weights,
+        "input": work.inputs + work.other_elements,
+        "layer": 1,
+    }
+
+
+def _layer_cost(
+    work: Work, profile: CpuProfile, runtime: CpuRuntime, table: Mapping[str, tuple[Loop, ...]]
+) -> LayerCost:
+    if work.op in FREE:
+        return LayerCost(0.0, 0.0)
+    kernel = kernel_of(work)
+    factor = float(getattr(runtime, kernel, runtime.other))
+    counts = _instructions(work, _loops(kernel, work, table), factor)
+    core = profile.core
+    instructions = sum(counts.values())
+    compute = sum(count * _latency(name, profile) for name, count in counts.items()) / core.issue
+    waiting = instructions * core.fetch_cycles + _waits(work, counts, profile)
+    return LayerCost(
+        cycles=compute + waiting + runtime.layer_cycles,
+        compute_cycles=compute,
+        memory_cycles=waiting,
+        overhead_cycles=runtime.layer_cycles,
+        traffic_bytes=_traffic(work, profile),
+        peak_macs_per_cycle=core.macs_per_cycle,
+        instructions=instructions,
+    )
+
+
+def _loops(kernel: str, work: Work, table: Mapping[str, tuple[Loop, ...]]) -> tuple[Loop, ...]:
+    """The loop nest of `kernel` at the work's widths: 'conv2d_w4' for weights of up to 4 bits, 'conv2d_a16'."""
+    wide = "_w4" if work.weight_bits <= 4 else "_a16" if work.activation_bits > 8 else ""
+    for name in (kernel + wide, kernel, "elementwise"):
+        if name in table:
+            return table[name]
+    raise InputError(unknown("kernel of the loop table", kernel, table))
+
+
+def _instructions(work: Work, loops: tuple[Loop, ...], factor: float) -> Mapping[str, float]:
+    runs = loop_runs(work)
+    counts: dict[str, float] = {}
+    for loop in loops:
+        for name, body in loop.instructions.items():
+            counts[name] = counts.get(name, 0.0) + factor * runs[loop.per] * body
+    return counts
+
+
+def _latency(name: str, profile: CpuProfile) -> float:
+    latency = profile.core.latency
+    if name not in latency:
+        raise InputError(f"{profile.name}: core.latency has no {name!r}, which the loop tables of its isa count")
+    return latency[name]
+
+
+def _waits(work: Work, counts: Mapping[str, float], profile: CpuProfile) -> float:
+    sram = profile.memories["sram"].wait_states * (counts.get("load", 0.0) + counts.get("store", 0.0))
+    read, _ = _traffic(work, profile).get("flash", (0.0, 0.0))
+    return sram + read / profile.core.line_bytes * profile.memories["flash"].wait_states
+
+
+def _traffic(work: Work, profile: CpuProfile) -> Mapping[str, tuple[float, float]]:
+    positions = work.batch * work.output_size[0] * work.output_size[1]
+    fits = work.weight_bytes <= profile.core.cache_bytes
+    passes = 1 if fits else max(1.0, positions / POSITIONS_AT_ONCE)
+    return {"flash": (work.weight_bytes * passes, 0.0), "sram": (work.input_bytes, work.output_bytes)}
