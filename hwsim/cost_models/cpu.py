@@ -67,6 +67,7 @@ def loop_runs(work: Work) -> Mapping[str, float]:
     gathered = work.input_size[2] // (1 if work.is_depthwise else work.groups) if work.macs else work.output_size[2]
     return {
         "mac": work.macs,
+        "inside": work.macs * _inside(work) / max(positions * area, 1),
         "output": work.outputs,
         "patch": positions * area * gathered,
         "tap": positions * area,
@@ -75,6 +76,17 @@ def loop_runs(work: Work) -> Mapping[str, float]:
         "input": work.inputs + work.other_elements,
         "layer": 1,
     }
+
+
+def _inside(work: Work) -> int:
+    """Kernel taps of all positions that lie inside the image, where the padding is as even as can be."""
+    counts = []
+    for size, out, taps, stride in zip(work.input_size, work.output_size[:2], work.kernel, work.stride, strict=False):
+        before = max((out - 1) * stride + taps - size, 0) // 2
+        first = (max(-(-(before - tap) // stride), 0) for tap in range(taps))
+        last = (min((size - 1 + before - tap) // stride, out - 1) for tap in range(taps))
+        counts.append(sum(max(end - start + 1, 0) for start, end in zip(first, last, strict=True)))
+    return work.batch * counts[0] * counts[1]
 
 
 def _layer_cost(

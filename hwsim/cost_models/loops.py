@@ -12,7 +12,7 @@ from pathlib import Path
 from hwsim.errors import InputError, unknown
 
 FOLDER = Path(__file__).parents[1] / "targets" / "loops"
-LEVELS = ("mac", "output", "patch", "tap", "position", "weight", "input", "layer")
+LEVELS = ("mac", "inside", "output", "patch", "tap", "position", "weight", "input", "layer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Loop:
 
     Parameters
     ----------
-    per : how often the body runs: once per multiply-accumulate, output element, element of a gathered patch, kernel
+    per : how often the body runs: once per multiply-accumulate, such of a tap inside the image, output element, element of a gathered patch, kernel
         tap of a position, output position, weight, input element or layer
     instructions : in the body, by class
     source : where the counts are from
