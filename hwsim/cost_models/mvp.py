@@ -129,7 +129,7 @@ def _lanes(channels: int, vector: Vector) -> int:
 
 def _taps(work: Work) -> int:
     """Taps inside the input, over all output positions of one channel."""
-    down, across = (sum(count * inside for count, inside in _spans(work, axis)) for axis in (0, 1))
+    down, across = work.taps_inside
     return work.batch * down * across
 
 
