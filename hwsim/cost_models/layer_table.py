@@ -25,6 +25,7 @@ OPS = {
     "globalmaxpooling2d": "max_pool_2d",
     "zeropadding2d": "pad",
     "softmax": "softmax",
+    "detectionpostprocess": "detection_postprocess",
     "reshape": "reshape",
     "flatten": "reshape",
     "activation": "activation",
