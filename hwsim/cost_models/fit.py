@@ -91,10 +91,12 @@ def fit(
         progress(1)
     groups = [getattr(m, hold_out) if hold_out != "none" else "" for m in measurements]
     held_out = np.full((len(measurements), 2), np.nan)
+    needed = problem.needed(fitted)
     for group in sorted(set(groups)) if hold_out != "none" else []:
         aside = np.array([g == group for g in groups])
         if not aside.all():
-            held_out[aside] = problem.predict(problem.solve(~aside, fitted))[aside]
+            told = aside & ~problem.depends_on_unseen(needed, ~aside)
+            held_out[told] = problem.predict(problem.solve(~aside, fitted))[told]
         if progress:
             progress(1)
     return problem.result(fitted, held_out, groups)
@@ -167,6 +169,17 @@ class Problem:
             max_nfev=60,
         )
         return np.asarray(found.x)
+
+    def needed(self, point: Vector) -> NDArray[np.bool_]:
+        """Which constants the estimate of each row depends on at `point`, shape (rows, constants)."""
+        slopes = self._jacobian(point, np.ones(len(self.measurements), bool))
+        by_row = np.abs(slopes).reshape(len(self.measurements), 2, -1)
+        return np.asarray(by_row.max(axis=1) > 1e-6)
+
+    def depends_on_unseen(self, needed: NDArray[np.bool_], rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows need a constant that no row of `rows` tells anything of: no fit to those can predict them."""
+        unseen = ~needed[rows].any(axis=0)
+        return np.asarray(needed[:, unseen].any(axis=1))
 
     def predict(self, point: Vector, only: NDArray[np.bool_] | None = None) -> Vector:
         """(seconds, joules) estimated for each measurement; NaN for rows not in `only`, and for unknown joules."""
