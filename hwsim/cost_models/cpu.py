@@ -42,6 +42,9 @@ KERNELS = {
 }
 """The kernel that does an operator's work; one without an entry is taken for an element-wise one."""
 
+STALLS = ("load_use", "stall")
+"""Classes that are no instructions: a load whose result the next instruction uses, and a cycle waited."""
+
 WEIGHTED_KERNELS = ("conv2d", "pointwise", "depthwise", "fully_connected")
 
 
@@ -68,28 +71,25 @@ def loop_runs(work: Work) -> Mapping[str, float]:
     if work.op == "mean":
         positions, area = work.batch, work.input_size[0] * work.input_size[1]
     gathered = work.input_size[2] // (1 if work.is_depthwise else work.groups) if work.macs else work.output_size[2]
+    down, across = work.taps_inside
+    filters = work.batch * work.output_size[2]
+    taps, lines = filters * down * across, filters * work.output_size[1] * down
     return {
         "mac": work.macs,
-        "inside": work.macs * _inside(work) / max(positions * area, 1),
+        "inside": work.macs * work.batch * down * across / max(positions * area, 1),
         "output": work.outputs,
         "patch": positions * area * gathered,
         "tap": positions * area,
+        "tap_inside": taps,
+        "tap_beside": lines * work.kernel[1] - taps,
+        "line_inside": lines,
+        "line_beside": work.outputs * work.kernel[0] - lines,
         "position": positions,
+        "row": work.batch * work.output_size[0],
         "weight": work.weights,
         "input": work.inputs + work.other_elements,
         "layer": 1,
     }
-
-
-def _inside(work: Work) -> int:
-    """Kernel taps of all positions that lie inside the image, where the padding is as even as can be."""
-    counts = []
-    for size, out, taps, stride in zip(work.input_size, work.output_size[:2], work.kernel, work.stride, strict=False):
-        before = max((out - 1) * stride + taps - size, 0) // 2
-        first = (max(-(-(before - tap) // stride), 0) for tap in range(taps))
-        last = (min((size - 1 + before - tap) // stride, out - 1) for tap in range(taps))
-        counts.append(sum(max(end - start + 1, 0) for start, end in zip(first, last, strict=True)))
-    return work.batch * counts[0] * counts[1]
 
 
 def _layer_cost(work: Work, profile: CpuProfile, runtime: CpuRuntime) -> LayerCost:
@@ -98,7 +98,7 @@ def _layer_cost(work: Work, profile: CpuProfile, runtime: CpuRuntime) -> LayerCo
     core = profile.core
     kernel, counts = instructions(work, runtime.loops, core.isa)
     factor = runtime.overall * float(getattr(runtime, kernel) if kernel in WEIGHTED_KERNELS else runtime.other)
-    executed = factor * sum(counts.values())
+    executed = factor * sum(count for name, count in counts.items() if name not in STALLS)
     compute = factor * sum(count * _latency(name, profile) for name, count in counts.items()) / core.issue
     traffic = _traffic(work, profile)
     flash, sram = profile.memories["flash"].wait_states, profile.memories["sram"].wait_states
@@ -125,7 +125,8 @@ def instructions(work: Work, library: str, isa: str) -> tuple[str, Mapping[str, 
     table = loops_of(library, isa)
     kernel = kernel_of(work)
     wide = "_w4" if work.weight_bits <= 4 else "_a16" if work.activation_bits > 8 else ""
-    loops = next((table[name] for name in (kernel + wide, kernel, "elementwise") if name in table), None)
+    plain = "conv2d" if kernel == "pointwise" else "elementwise"
+    loops = next((table[name] for name in (kernel + wide, kernel, plain) if name in table), None)
     if loops is None:
         raise InputError(unknown("kernel of the loop table", kernel, table))
     runs = loop_runs(work)

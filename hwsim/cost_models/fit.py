@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.cost_models.estimate import estimate
+from hwsim.cost_models.estimate import LayerEstimate, estimate
 from hwsim.cost_models.measurements import Measurement, shipped_network
 from hwsim.cost_models.work import Network
 from hwsim.errors import InputError, unknown
@@ -191,10 +191,10 @@ class Problem:
             key = self.names[i], row.settings
             if key not in machines:
                 machines[key] = _machine(plain, *key)
-            case = (*key, row.network, row.runtime)
+            case = (*key, row.network, row.runtime, row.part)
             if case not in done:
                 e = estimate(self.networks[row.network], machines[key], row.runtime or None)
-                costs = [(layer.latency_s, np.nan if layer.energy_j is None else layer.energy_j) for layer in e.layers]
+                costs = [_figures(layer, row.part, e.profile.clock_hz) for layer in e.layers]
                 done[case] = costs, [layer.work.name for layer in e.layers]
             found[i] = _one(*done[case], row)
         return found
@@ -242,6 +242,7 @@ class Problem:
                 "runtime": [row.runtime for row in self.measurements],
                 "network": [row.network for row in self.measurements],
                 "layer": [row.layer for row in self.measurements],
+                "part": [row.part for row in self.measurements],
                 "measured_s": [row.latency_s for row in self.measurements],
                 "fitted_s": estimated[:, 0],
                 "held_out_s": held_out[:, 0],
@@ -340,6 +341,13 @@ def _machine(plain: Mapping[str, Target], name: str, settings: tuple[tuple[str, 
     base, _, board = name.partition("@")
     machine = plain[base].on_board(board) if board else plain[base]
     return machine.with_values(dict(settings)) if settings else machine
+
+
+def _figures(layer: LayerEstimate, part: str, clock_hz: float) -> tuple[float, float]:
+    """Seconds and joules of a layer, or of the part of its cycles that was counted."""
+    if part:
+        return float(getattr(layer.cost, f"{part}_cycles")) / clock_hz, np.nan
+    return layer.latency_s, np.nan if layer.energy_j is None else layer.energy_j
 
 
 def _one(costs: list[tuple[float, float]], names: list[str], row: Measurement) -> tuple[float, float]:

@@ -32,6 +32,10 @@ OPS = {
     "reshape": "reshape",
     "flatten": "reshape",
     "activation": "activation",
+    "mean": "mean",
+    "pad": "pad",
+    "dequantize": "dequantize",
+    "logistic": "logistic",
 }
 KERAS = ("Conv2D", "DepthwiseConv2D", "Dense", "Add", "Multiply", "AveragePooling2D", "MaxPooling2D", "Concatenate")
 FUSED = ("relu", "relu6", "batchnormalization", "dropout", "rescaling", "normalization", "inputlayer")

@@ -12,7 +12,10 @@ from pathlib import Path
 from hwsim.errors import InputError, unknown
 
 FOLDER = Path(__file__).parents[1] / "targets" / "loops"
-LEVELS = ("mac", "inside", "output", "patch", "tap", "position", "weight", "input", "layer")
+LEVELS = (
+    *("mac", "inside", "output", "patch", "tap", "position", "row", "weight", "input", "layer"),
+    *("tap_inside", "tap_beside", "line_inside", "line_beside"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +24,10 @@ class Loop:
 
     Parameters
     ----------
-    per : how often the body runs, one of `LEVELS`: once per multiply-accumulate, multiply-accumulate of a tap inside
-        the image, output element, element of a gathered patch, kernel tap of a position, output position, weight,
-        input element, or layer
+    per : how often the body runs: once per multiply-accumulate, one of a tap inside the image, output element, element
+        of a gathered patch, kernel tap of a position, output position, row of the output, weight, input element or
+        layer; per output element, kernel tap inside the image or beside it (in a line that is inside), and line of the
+        kernel inside or beside
     instructions : in the body, by class
     source : where the counts are from
     """

@@ -86,6 +86,22 @@ class Work:
         return self.groups > 1 and self.groups == self.input_size[2]
 
     @property
+    def taps_inside(self) -> tuple[int, int]:
+        """Lines of the kernel inside the image over all output rows, and columns over all output columns.
+
+        Zero padding is taken to be as even on both sides as can be, as TFLite's SAME is.
+        """
+        down, across = (
+            sum(max(0, min(taps, size - start) - max(0, -start)) for start in range(-before, out * step - before, step))
+            for size, out, taps, step, before in (self._axis(0), self._axis(1))
+        )
+        return down, across
+
+    def _axis(self, axis: int) -> tuple[int, int, int, int, int]:
+        size, out, taps, step = self.input_size[axis], self.output_size[axis], self.kernel[axis], self.stride[axis]
+        return size, out, taps, step, max((out - 1) * step + taps - size, 0) // 2
+
+    @property
     def gemm(self) -> tuple[int, int, int]:
         """(m, k, n) of each group's matrix product: output positions, taps, filters."""
         positions = self.batch * self.output_size[0] * self.output_size[1]
