@@ -1,6 +1,7 @@
 """Random one-operator graphs, as real converters would write them, for comparing with real engines and oracles."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from hwsim.graph import Graph, Node, Tensor
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
 from tests.random_moves import MAKERS_MOVES
+from tests.random_products import MAKERS_PRODUCTS
 
 Generator = np.random.Generator
 
@@ -19,7 +21,9 @@ def scale(g: Generator, low: float = 0.01, high: float = 0.1) -> float:
 
 
 def zero_point(g: Generator, dtype: str) -> int:
-    """Any code of `dtype`."""
+    """Any code of `dtype`; 0 for int16, as every engine wants it."""
+    if dtype == "int16":
+        return 0
     info = np.iinfo(dtype)
     return int(g.integers(info.min, info.max, endpoint=True))
 
@@ -46,30 +50,51 @@ def _window(g: Generator, filter_size: tuple[int, int]) -> tuple[dict[str, Any],
     return options, size, out  # type: ignore[return-value]
 
 
-def _output_scale(g: Generator, si: float, sw: Any, depth: int) -> float:
+def activations(dtype: str) -> str:
+    """The dtype of the activations: 'int8' of 'int8_int4'."""
+    return dtype.partition("_")[0]
+
+
+def _output_scale(g: Generator, si: float, sw: Any, depth: int, dtype: str) -> float:
     """Coarse multipliers, 0.05 to 0.7, tell the roundings apart; fine ones are what networks have."""
+    if dtype.startswith("int16") and pick(g, True, True, False):
+        return float(np.float32(si * float(np.max(sw)) * 74 * np.sqrt(depth) * g.uniform(0.2, 3)))
     if pick(g, True, False):
         return float(np.float32(si * float(np.max(sw)) / g.uniform(0.05, 0.7)))
     return float(np.float32(si * float(np.max(sw)) * 74 * np.sqrt(depth) * g.uniform(0.5, 1.5)))
 
 
 def _weights(g: Generator, shape: tuple[int, ...], axis: int, dtype: str) -> Tensor:
+    """Of the dtype, int8 under int16 activations; int4 for a dtype that ends so."""
     if dtype == "uint8":
         return tensor("w", shape, dtype, scale(g), zero_point(g, dtype), data=codes(g, shape, dtype))
-    scales = g.uniform(0.01, 0.1, shape[axis]).astype(np.float32) if pick(g, True, False) else scale(g)
-    values = np.maximum(codes(g, shape), -127)
-    return tensor("w", shape, "int8", scales, 0, axis if np.ndim(scales) else None, values)
+    four, per_channel = dtype.endswith("_int4"), bool(pick(g, True, False))
+    if four and len(shape) == 2:
+        per_channel = dtype == "int8_channels_int4"
+    scales = g.uniform(0.01, 0.1, shape[axis]).astype(np.float32) if per_channel else scale(g)
+    values = g.integers(-8, 8, shape) if four else np.maximum(codes(g, shape), -127)
+    made = tensor("w", shape, "int8", scales, 0, axis if np.ndim(scales) else None, values)
+    return replace(made, bits=4) if four else made
 
 
-def _bias(g: Generator, channels: int, weights: Tensor, si: float) -> Tensor:
+def _bias(g: Generator, channels: int, weights: Tensor, si: float, dtype: str) -> Tensor:
+    """int32, or int64 for int16 activations unless their dtype ends in _int32."""
     scales = weights.format.scale * np.float32(si)  # type: ignore[union-attr]
     axis = 0 if scales.size > 1 else None
-    values = g.integers(-5000, 5000, channels)
-    return tensor("b", (channels,), "int32", scales if axis == 0 else float(scales[0]), 0, axis, values)
+    size = 1_500_000 if dtype.startswith("int16") else 5000
+    kind, form = "int64" if dtype == "int16" else "int32", scales if axis == 0 else float(scales[0])
+    return tensor("b", (channels,), kind, form, 0, axis, g.integers(-size, size, channels))
 
 
 def _activation(g: Generator) -> str:
     return str(pick(g, "none", "none", "relu", "relu6"))
+
+
+def _bias_type(g: Generator, dtype: str) -> dict[str, Any]:
+    """The option that LiteRT wants for int32 sums of int16 activations; for int64 ones it may be left out."""
+    if not dtype.startswith("int16"):
+        return {}
+    return {"quantized_bias_type": "int32" if dtype.endswith("_int32") else pick(g, "float32", "int64")}
 
 
 def conv2d(g: Generator, dtype: str) -> Graph:
@@ -77,10 +102,12 @@ def conv2d(g: Generator, dtype: str) -> Graph:
     options, size, out = _window(g, filter_size)
     channels, filters = int(g.integers(1, 20)), int(g.integers(1, 20))
     si, weights = scale(g), _weights(g, (filters, *filter_size, channels), 0, dtype)
-    so = _output_scale(g, si, weights.format.scale, channels * filter_size[0] * filter_size[1])  # type: ignore[union-attr]
-    x = tensor("x", (1, *size, channels), dtype, si, zero_point(g, dtype))
-    y = tensor("y", (1, *out, filters), dtype, so, zero_point(g, dtype))
-    return single("conv2d", [x, weights, _bias(g, filters, weights, si)], y, activation=_activation(g), **options)
+    so = _output_scale(g, si, weights.format.scale, channels * filter_size[0] * filter_size[1], dtype)  # type: ignore[union-attr]
+    kind = activations(dtype)
+    x = tensor("x", (1, *size, channels), kind, si, zero_point(g, kind))
+    y = tensor("y", (1, *out, filters), kind, so, zero_point(g, kind))
+    options |= {"activation": _activation(g)} | _bias_type(g, dtype)
+    return single("conv2d", [x, weights, _bias(g, filters, weights, si, dtype)], y, **options)
 
 
 def depthwise_conv2d(g: Generator, dtype: str) -> Graph:
@@ -89,21 +116,23 @@ def depthwise_conv2d(g: Generator, dtype: str) -> Graph:
     channels, multiplier = int(g.integers(1, 20)), int(pick(g, 1, 1, 2, 3))
     filters = channels * multiplier
     si, weights = scale(g), _weights(g, (1, *filter_size, filters), 3, dtype)
-    so = _output_scale(g, si, weights.format.scale, filter_size[0] * filter_size[1])  # type: ignore[union-attr]
-    x = tensor("x", (1, *size, channels), dtype, si, zero_point(g, dtype))
-    y = tensor("y", (1, *out, filters), dtype, so, zero_point(g, dtype))
+    so = _output_scale(g, si, weights.format.scale, filter_size[0] * filter_size[1], dtype)  # type: ignore[union-attr]
+    kind = activations(dtype)
+    x = tensor("x", (1, *size, channels), kind, si, zero_point(g, kind))
+    y = tensor("y", (1, *out, filters), kind, so, zero_point(g, kind))
     options |= {"depth_multiplier": multiplier, "activation": _activation(g)}
-    return single("depthwise_conv2d", [x, weights, _bias(g, filters, weights, si)], y, **options)
+    return single("depthwise_conv2d", [x, weights, _bias(g, filters, weights, si, dtype)], y, **options)
 
 
 def fully_connected(g: Generator, dtype: str) -> Graph:
     depth, filters = int(g.integers(1, 70)), int(g.integers(1, 40))
     si, weights = scale(g), _weights(g, (filters, depth), 0, dtype)
-    so = _output_scale(g, si, weights.format.scale, depth)  # type: ignore[union-attr]
-    x = tensor("x", (1, depth), dtype, si, zero_point(g, dtype))
-    y = tensor("y", (1, filters), dtype, so, zero_point(g, dtype))
-    bias = _bias(g, filters, weights, si) if pick(g, True, True, False) else None
-    options = {"activation": _activation(g), "keep_num_dims": False, "weights_format": "default"}
+    so = _output_scale(g, si, weights.format.scale, depth, dtype)  # type: ignore[union-attr]
+    kind = activations(dtype)
+    x = tensor("x", (1, depth), kind, si, zero_point(g, kind))
+    y = tensor("y", (1, filters), kind, so, zero_point(g, kind))
+    bias = _bias(g, filters, weights, si, dtype) if pick(g, True, True, False) else None
+    options = {"activation": _activation(g), "keep_num_dims": False, "weights_format": "default"} | _bias_type(g, dtype)
     return single("fully_connected", [x, weights, bias], y, **options)
 
 
@@ -152,6 +181,9 @@ def mean(g: Generator, dtype: str) -> Graph:
 
 def softmax(g: Generator, dtype: str) -> Graph:
     shape = (1, int(g.integers(1, 4)), int(g.integers(1, 30)))
+    if dtype == "int16":
+        x = tensor("x", shape, dtype, float(np.float32(10 ** g.uniform(-5, -2.5))))
+        return single("softmax", [x], tensor("y", shape, dtype, 2.0**-15), beta=float(pick(g, 1.0, 1.0, 0.5, 1.3)))
     x = tensor("x", shape, dtype, scale(g, 0.01, 0.3), zero_point(g, dtype))
     y = tensor("y", shape, dtype, 1 / 256, -128 if dtype == "int8" else 0)
     if dtype == "int8" and pick(g, True, False):
@@ -172,7 +204,13 @@ def squeeze(g: Generator, dtype: str) -> Graph:
 
 
 def quantize(g: Generator, dtype: str) -> Graph:
-    shape = (1, int(g.integers(1, 9)), int(g.integers(1, 9)))
+    """From float or from the same dtype; 'int16_int8' is from the first to the second."""
+    shape, (source, _, other) = (1, int(g.integers(1, 9)), int(g.integers(1, 9))), dtype.partition("_")
+    if other:
+        ratio = pick(g, 0.5, 0.25, 1.5, float(g.uniform(0.05, 3)), float(10 ** g.uniform(-5, 0)))
+        x = tensor("x", shape, source, scale(g), zero_point(g, source) if source == "int8" else 0)
+        form = float(np.float32(x.scale / ratio)), zero_point(g, other) if other == "int8" else 0
+        return single("quantize", [x], tensor("y", shape, other, *form))
     target = tensor("y", shape, dtype, scale(g), zero_point(g, dtype))
     if pick(g, True, False):
         return single("quantize", [Tensor("x", shape, "float32")], target)
@@ -229,6 +267,25 @@ MAKERS: dict[str, Callable[[Generator, str], Graph]] = {
 }  # fmt: skip
 MAKERS |= MAKERS_MOVES
 MAKERS |= MAKERS_ACTIVATIONS
+MAKERS |= MAKERS_PRODUCTS
+
+
+VARIANTS = {
+    "batch_matmul": ("int16_int8",),
+    "conv2d": ("int16_int32", "int8_int4"),
+    "transpose_conv": ("int16_int32",),
+    "depthwise_conv2d": ("int8_int4",),
+    "fully_connected": ("int16_int32", "int8_int4", "int8_channels_int4"),
+    "quantize": ("int16_int8", "int8_int16", "int32_int16", "int16_int32", "int32_int8", "int8_int32"),
+}
+"""Layers whose bias or weights are not what their activations suggest: int32 under int16, int4 under int8 (of
+FULLY_CONNECTED with one scale, as TFLM wants it, or with many); QUANTIZE from one dtype to another.
+"""
+
+
+def dtypes(op: str) -> tuple[str, ...]:
+    """What the maker of `op` takes."""
+    return ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
 
 
 def many(op: str, dtype: str, count: int, seed: int = 0) -> Graph:
@@ -243,7 +300,7 @@ def beside(graphs: list[Graph], name: str) -> Graph:
     nodes, inputs, outputs = [], [], []
     for k, graph in enumerate(graphs):
         base = len(tensors)
-        tensors += [Tensor(f"{t.name}{k}", t.shape, t.dtype, t.format, t.data) for t in graph.tensors]
+        tensors += [replace(t, name=f"{t.name}{k}") for t in graph.tensors]
         for node in graph.nodes:
             moved = [tuple(i + base if i >= 0 else i for i in part) for part in (node.inputs, node.outputs)]
             nodes.append(Node(node.op, f"{node.name}{k}", moved[0], moved[1], node.attributes))

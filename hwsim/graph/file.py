@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,8 @@ def _tensor_record(tensor: Tensor, arrays: _Arrays) -> dict[str, Any]:
     record: dict[str, Any] = {"name": tensor.name, "shape": _ints(tensor.shape), "dtype": tensor.dtype}
     if tensor.is_variable:
         record["is_variable"] = True
+    if tensor.bits is not None:
+        record["bits"] = tensor.bits
     if tensor.format is not None:
         record["format"] = _format_record(tensor.format, tensor, arrays)
     if tensor.data is not None:
@@ -201,9 +204,10 @@ class _Reader:
         label = f"tensor {index} {name!r}"
         check_dtype(dtype, label)
         shape = checked_shape(integers(record["shape"]), label)
-        tensor = Tensor(name, shape, dtype, is_variable=record.get("is_variable") is True)
+        bits = integers([record["bits"]])[0] if "bits" in record else None
+        tensor = Tensor(name, shape, dtype, is_variable=record.get("is_variable") is True, bits=bits)
         data = self._data(record, tensor, label)
-        return Tensor(name, shape, dtype, self._format(record.get("format"), tensor, label), data, tensor.is_variable)
+        return replace(tensor, format=self._format(record.get("format"), tensor, label), data=data)
 
     def _data(self, record: dict[str, Any], tensor: Tensor, label: str) -> NDArray[Any] | None:
         if "data" not in record:

@@ -38,6 +38,7 @@ class Tensor:
     format : how codes stand for real values, None where the codes are the values
     data : the constant's value, shape `shape`; None for what is computed
     is_variable : whether the value is state that outlives a run
+    bits : the width of a constant's codes in a file where that is less than the dtype's: 4, two in a byte
     """
 
     name: str
@@ -46,6 +47,7 @@ class Tensor:
     format: Affine | None = None
     data: NDArray[Any] | None = None
     is_variable: bool = False
+    bits: int | None = None
 
     @property
     def is_constant(self) -> bool:

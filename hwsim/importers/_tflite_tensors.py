@@ -15,7 +15,7 @@ from hwsim.graph._stored import checked_affine, checked_shape, constant
 from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Tensor
 from hwsim.importers._tflite_reader import CONSTANT_BYTES, QUANTIZATION_BYTES, TENSOR_BYTES, Reader
-from hwsim.importers._tflite_schema import PACKED_INT4, has_numpy_dtype, names
+from hwsim.importers._tflite_schema import INT4_BITS, PACKED_INT4, has_numpy_dtype, names
 
 
 class TensorReader:
@@ -49,7 +49,8 @@ class TensorReader:
                 f"{label}: is stored sparse; hwsim needs it dense: convert the model without sparsity"
             )
         dtype = "int8" if type_name == PACKED_INT4 else type_name
-        tensor = Tensor(name, shape, dtype, is_variable=table.IsVariable())
+        bits = INT4_BITS if type_name == PACKED_INT4 else None
+        tensor = Tensor(name, shape, dtype, is_variable=table.IsVariable(), bits=bits)
         return replace(
             tensor, format=self._format(table, tensor, label), data=self._value(index, table, tensor, type_name, label)
         )

@@ -18,7 +18,9 @@ from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Attribute, Graph, Node, Tensor
 from hwsim.importers._tflite_schema import (
     IDENTIFIER,
+    INT4_BITS,
     INTERMEDIATES,
+    PACKED_INT4,
     SCHEMA_VERSION,
     enum_of,
     members,
@@ -83,6 +85,8 @@ class _Writer:
 
     def _tensor(self, tensor: Tensor) -> int:
         raw = constant_bytes(tensor)
+        if tensor.bits == INT4_BITS:
+            raw = _packed_int4(tensor, raw)
         return self._table(
             "Tensor",
             Shape=self._integers(tensor.shape),
@@ -190,8 +194,20 @@ def _known_operator(node: Node, label: str) -> tuple[str, TfliteOptions | None]:
     return builtin, op.options
 
 
+def _packed_int4(tensor: Tensor, raw: bytes) -> bytes:
+    """int8 codes as half bytes, the low half first."""
+    codes = np.frombuffer(raw, np.int8)
+    if tensor.dtype != "int8" or codes.min(initial=0) < -8 or codes.max(initial=0) > 7:
+        raise GraphError(f"tensor {tensor.name!r}: is stored in 4 bits; expected int8 codes in [-8, 7]")
+    pairs = np.zeros(codes.size + codes.size % 2, np.uint8)
+    pairs[: codes.size] = codes.view(np.uint8) & 0xF
+    return (pairs[::2] | pairs[1::2] << 4).tobytes()
+
+
 def _tensor_type(tensor: Tensor) -> int:
     types = {name: number for number, name in names("TensorType").items()}
+    if tensor.bits == INT4_BITS:
+        return types[PACKED_INT4]
     if tensor.dtype not in types:
         raise UnsupportedError(f"tensor {tensor.name!r}: dtype {tensor.dtype!r} has no place in a .tflite file")
     return types[tensor.dtype]

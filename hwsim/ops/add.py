@@ -7,16 +7,23 @@ import numpy as np
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
-from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
+from hwsim.kernels.add import (
+    AddParams,
+    add_tflite_reference,
+    add_tflite_simd,
+    add_tflite_simd_int16,
+    add_tflite_simd_uint8,
+    add_xnnpack,
+)
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
-from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
+from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import vector_addition
 from hwsim.ops._vector_layer import fits
 
-VECTORS = {"int8": (add_tflite_simd, 16), "uint8": (add_tflite_simd_uint8, 8)}
+VECTORS = {"int8": (add_tflite_simd, 16), "uint8": (add_tflite_simd_uint8, 8), "int16": (add_tflite_simd_int16, 16)}
 
 
 class Add(Op):
@@ -26,10 +33,10 @@ class Add(Op):
     sources = {"tflite": "ADD"}
     options = TfliteOptions("AddOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
     rules = {
-        "litert-reference": {"int8": Rule("tflite"), "uint8": Rule("tflite")},
-        "litert-optimized": {"int8": Rule("tflite_simd"), "uint8": Rule("tflite_simd")},
+        "litert-reference": dict.fromkeys(VECTORS, Rule("tflite")),
+        "litert-optimized": dict.fromkeys(VECTORS, Rule("tflite_simd")),
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
-        "tflite-micro": {"int8": Rule("tflite")},
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -38,6 +45,7 @@ class Add(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
             raise no_rule(view, rule)
+        check_general(view)
         shape = view.output().shape
         params = xnnpack_params(view, 1) if rule.algorithm == "xnnpack" else tflite_params(view)
         rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference

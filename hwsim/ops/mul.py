@@ -5,7 +5,7 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, symmetric_int16
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
@@ -25,10 +25,10 @@ class Mul(Op):
     sources = {"tflite": "MUL"}
     options = TfliteOptions("MulOptions", {"activation": "FusedActivationFunction"})
     rules = {
-        "litert-reference": {"int8": Rule("tflite", "float32"), "uint8": Rule("tflite", "float32")},
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite", "float32")),
         "litert-optimized": {"int8": Rule("tflite_simd", "float32"), "uint8": Rule("tflite_simd", "float32")},
         "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
-        "tflite-micro": {"int8": Rule("tflite")},
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -38,6 +38,7 @@ class Mul(Op):
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
         if rule.algorithm not in known:
             raise no_rule(view, rule)
+        symmetric_int16(view, [view.input(0), view.input(1), view.output()])
         kernel, params, shape = known[rule.algorithm], _params(view, rule), view.output().shape
         vector = _vector(view) if rule.algorithm == "tflite_simd" else ()
 

@@ -20,8 +20,8 @@ class Prelu(Op):
     name = "prelu"
     sources = {"tflite": "PRELU"}
     rules = {
-        "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
