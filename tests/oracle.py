@@ -69,13 +69,13 @@ def _finish(acc: Array, rule: tuple[str, str], tensors: list[Any], options: Any,
     return naive.output_stage(acc, rule[0], effective, _pair(output)[1], *_clamp(options, output), output.dtype)
 
 
-def _bits(tensors: list[Any], options: Any, engine: str, without_bias: int) -> int:
-    """Width of the sums: LiteRT's option of int16 layers, TFLM's bias."""
+def _bits(tensors: list[Any], options: Any, engine: str) -> int:
+    """Width of the sums of int16 layers: TFLM's bias, otherwise the option."""
     if tensors[0].dtype != "int16":
         return 32
-    if engine != "tflite-micro":
-        return 32 if options.get("quantized_bias_type") == "int32" else 64
-    return without_bias if tensors[2] is None else {"int32": 32, "int64": 64}[tensors[2].dtype]
+    if engine == "tflite-micro" and tensors[2] is not None:
+        return {"int32": 32, "int64": 64}[tensors[2].dtype]
+    return 32 if options.get("quantized_bias_type") == "int32" else 64
 
 
 def _delegate(engine: str, tensors: list[Any]) -> str:
@@ -101,13 +101,13 @@ def _moving(options: Any) -> dict[str, Any]:
 
 
 def conv2d(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    bits, engine = _bits(tensors, options, engine, 32), _delegate(engine, tensors)
+    bits, engine = _bits(tensors, options, engine), _delegate(engine, tensors)
     acc = naive.conv2d(*values, **_moving(options), **_zero_points(tensors), accumulator_bits=bits)
     return _finish(acc, _rule(tensors, engine, bits), tensors, options, output)
 
 
 def depthwise_conv2d(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    bits, engine = _bits(tensors, options, engine, 32), _delegate(engine, tensors)
+    bits, engine = _bits(tensors, options, engine), _delegate(engine, tensors)
     acc = naive.depthwise_conv2d(*values, **_moving(options), **_zero_points(tensors), accumulator_bits=bits)
     rounding, scale = _rule(tensors, engine, bits)
     if engine == "litert-optimized" and output.dtype != "int16":
@@ -116,11 +116,13 @@ def depthwise_conv2d(options: Any, tensors: Any, values: Any, output: Tensor, en
 
 
 def fully_connected(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    bits, engine = _bits(tensors, options, engine, 64), _delegate(engine, tensors)
+    bits, engine = _bits(tensors, options, engine), _delegate(engine, tensors)
     acc = naive.fully_connected(values[0], values[1], values[2], **_zero_points(tensors), accumulator_bits=bits)
     rounding, scale = _rule(tensors, engine, bits)
     if engine == "xnnpack" and output.dtype == "int16":
         engine = "litert-optimized"
+    if engine == "litert-optimized" and tensors[2] is None and options.get("quantized_bias_type") == "float32":
+        bits, rounding = 32, "double_half_up"
     if engine == "litert-reference" or (engine == "litert-optimized" and bits == 64):
         rounding, scale = "float64", "float64"
     elif engine == "litert-optimized" and tensors[1].format.scale.size == 1:

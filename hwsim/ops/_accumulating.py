@@ -1,7 +1,7 @@
 """What convolutions and fully connected layers share: weights, bias, the output stage after the accumulator.
 
-Bytes are summed in int32, int16 activations in int32 or int64: as the bias is for TFLM, and for LiteRT as the option
-`quantized_bias_type` says.
+Bytes are summed in int32, int16 activations in int32 or int64: for TFLM as the bias is, for LiteRT, and without a bias,
+as the option `quantized_bias_type` says.
 """
 
 from typing import Any, ClassVar
@@ -60,16 +60,15 @@ def litert_int16(int32: Rule | None, int64: Rule | None = REDUCED_INT64) -> Rule
     return choose
 
 
-def micro_int16(int32: Rule, int64: Rule = REDUCED_INT64, no_bias: Rule | None = None) -> RuleChoice:
-    """TFLM's rules of an int16 layer by its bias; without one `no_bias`, or that of int32."""
+def micro_int16(int32: Rule) -> RuleChoice:
+    """TFLM's rules of an int16 layer: `int32` where the bias, or without one the option, is int32."""
 
     def choose(view: NodeView) -> Rule:
         if view.input(1).bits is not None:
             raise UnsupportedError(f"{view.label}: TensorFlow Lite Micro has no int4 weights under int16 activations")
         found = view.optional(places(view)[1])
-        if found is None:
-            return no_bias or int32
-        return int64 if found.dtype == "int64" else int32
+        kind = found.dtype if found is not None else view.attributes.get(BIAS_TYPE)
+        return int32 if kind == "int32" else REDUCED_INT64
 
     return choose
 

@@ -30,6 +30,14 @@ def _int16(view: NodeView) -> Rule | None:
     return litert_int16(None)(view)
 
 
+def _micro_int16(view: NodeView) -> Rule | None:
+    if view.optional(2) is None:
+        raise UnsupportedError(
+            f"{view.label}: has no bias; TensorFlow Lite Micro crashes on that with int16 activations"
+        )
+    return micro_int16(Rule("double_rounding"))(view)
+
+
 class DepthwiseConv2d(Accumulating):
     """Depthwise convolution; the multiplier follows from the shapes, as in TFLite."""
 
@@ -55,7 +63,7 @@ class DepthwiseConv2d(Accumulating):
         },
         "litert-optimized": {"int8": Rule("double_half_up_by_8")},
         "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
-        "tflite-micro": {"int8": Rule("double_rounding"), "int16": micro_int16(Rule("double_rounding"))},
+        "tflite-micro": {"int8": Rule("double_rounding"), "int16": _micro_int16},
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -12,7 +12,6 @@ from hwsim.kernels.conv2d import Window
 from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16_pairs
 from hwsim.ops._accumulating import (
     BIAS_TYPE,
-    REDUCED_INT64,
     SUMS_INT64,
     Accumulating,
     bias_or_zeros,
@@ -37,7 +36,9 @@ def _optimized(view: NodeView) -> Rule:
 
 
 def _optimized_int16(view: NodeView) -> Rule | None:
-    """Sums of int32 go through ruy, others through the reference kernel."""
+    """Sums of int32 go through ruy, others through the reference kernel; without a bias only the option can ask for it."""
+    if view.optional(2) is None and view.attributes.get(BIAS_TYPE) != "int64":
+        return _optimized(view)
     return litert_int16(_optimized(view), None)(view)
 
 
@@ -81,7 +82,7 @@ class FullyConnected(Accumulating):
         "xnnpack": {"int8": _xnnpack, "uint8": Rule("float32", "float32")},
         "tflite-micro": {
             "int8": _micro,
-            "int16": micro_int16(Rule("double_rounding"), no_bias=REDUCED_INT64),
+            "int16": micro_int16(Rule("double_rounding")),
         },
     }
 
