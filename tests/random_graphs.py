@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.graph import Graph, Node, Tensor
+from hwsim.graph.probes import probe_inputs
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
 from tests.random_moves import MAKERS_MOVES
@@ -16,7 +17,9 @@ Generator = np.random.Generator
 
 
 def scale(g: Generator, low: float = 0.01, high: float = 0.1) -> float:
-    """A float32 scale."""
+    """A float32 scale, now and then a power of two, so that there are ties."""
+    if g.integers(5) == 0:
+        return float(2.0 ** int(g.integers(np.ceil(np.log2(low)), np.floor(np.log2(high)) + 1)))
     return float(np.float32(g.uniform(low, high)))
 
 
@@ -35,7 +38,7 @@ def pick(g: Generator, *values: Any) -> Any:
 
 def _window(g: Generator, filter_size: tuple[int, int]) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
     """Options, an input size that the filter fits, and the output size."""
-    stride, dilation = (int(v) for v in g.integers(1, 3, 2)), (int(v) for v in g.integers(1, 3, 2))
+    stride, dilation = (int(v) for v in g.integers(1, 4, 2)), (int(v) for v in g.integers(1, 4, 2))
     (sh, sw), (dh, dw) = tuple(stride), tuple(dilation)
     if max(sh, sw) > 1:
         dh = dw = 1
@@ -56,12 +59,18 @@ def activations(dtype: str) -> str:
 
 
 def _output_scale(g: Generator, si: float, sw: Any, depth: int, dtype: str) -> float:
-    """Coarse multipliers, 0.05 to 0.7, tell the roundings apart; fine ones are what networks have."""
-    if dtype.startswith("int16") and pick(g, True, True, False):
-        return float(np.float32(si * float(np.max(sw)) * 74 * np.sqrt(depth) * g.uniform(0.2, 3)))
-    if pick(g, True, False):
-        return float(np.float32(si * float(np.max(sw)) / g.uniform(0.05, 0.7)))
-    return float(np.float32(si * float(np.max(sw)) * 74 * np.sqrt(depth) * g.uniform(0.5, 1.5)))
+    """Coarse multipliers, 0.05 to 0.7, tell the roundings apart, powers of two make ties, large ones shift left; fine
+    ones are what networks have, and most of int16 ones.
+    """
+    product, fine = si * float(np.max(sw)), 74 * np.sqrt(depth) * g.uniform(0.5, 1.5)
+    kind = pick(g, "fine", "coarse", "coarse", "tie", "large") if g.integers(3) or "int16" not in dtype else "fine"
+    real = {
+        "fine": 1 / fine,
+        "coarse": g.uniform(0.05, 0.7),
+        "tie": 2.0 ** -g.integers(1, 7),
+        "large": g.uniform(0.7, 9),
+    }
+    return float(np.float32(product / real[kind]))
 
 
 def _weights(g: Generator, shape: tuple[int, ...], axis: int, dtype: str) -> Tensor:
@@ -87,7 +96,7 @@ def _bias(g: Generator, channels: int, weights: Tensor, si: float, dtype: str) -
 
 
 def _activation(g: Generator) -> str:
-    return str(pick(g, "none", "none", "relu", "relu6"))
+    return str(pick(g, "none", "none", "relu", "relu6", "relu_n1_to_1"))
 
 
 def _bias_type(g: Generator, dtype: str) -> dict[str, Any]:
@@ -100,12 +109,13 @@ def _bias_type(g: Generator, dtype: str) -> dict[str, Any]:
 def conv2d(g: Generator, dtype: str) -> Graph:
     filter_size = int(g.integers(1, 4)), int(g.integers(1, 4))
     options, size, out = _window(g, filter_size)
-    channels, filters = int(g.integers(1, 20)), int(g.integers(1, 20))
+    groups = int(pick(g, 1, 1, 1, 2, 3))
+    channels, filters = int(g.integers(1, 20)), int(g.integers(1, 20)) * groups
     si, weights = scale(g), _weights(g, (filters, *filter_size, channels), 0, dtype)
     so = _output_scale(g, si, weights.format.scale, channels * filter_size[0] * filter_size[1], dtype)  # type: ignore[union-attr]
-    kind = activations(dtype)
-    x = tensor("x", (1, *size, channels), kind, si, zero_point(g, kind))
-    y = tensor("y", (1, *out, filters), kind, so, zero_point(g, kind))
+    kind, batch = activations(dtype), int(pick(g, 1, 1, 2))
+    x = tensor("x", (batch, *size, channels * groups), kind, si, zero_point(g, kind))
+    y = tensor("y", (batch, *out, filters), kind, so, zero_point(g, kind))
     options |= {"activation": _activation(g)} | _bias_type(g, dtype)
     return single("conv2d", [x, weights, _bias(g, filters, weights, si, dtype)], y, **options)
 
@@ -117,9 +127,9 @@ def depthwise_conv2d(g: Generator, dtype: str) -> Graph:
     filters = channels * multiplier
     si, weights = scale(g), _weights(g, (1, *filter_size, filters), 3, dtype)
     so = _output_scale(g, si, weights.format.scale, filter_size[0] * filter_size[1], dtype)  # type: ignore[union-attr]
-    kind = activations(dtype)
-    x = tensor("x", (1, *size, channels), kind, si, zero_point(g, kind))
-    y = tensor("y", (1, *out, filters), kind, so, zero_point(g, kind))
+    kind, batch = activations(dtype), int(pick(g, 1, 1, 2))
+    x = tensor("x", (batch, *size, channels), kind, si, zero_point(g, kind))
+    y = tensor("y", (batch, *out, filters), kind, so, zero_point(g, kind))
     options |= {"depth_multiplier": multiplier, "activation": _activation(g)}
     return single("depthwise_conv2d", [x, weights, _bias(g, filters, weights, si, dtype)], y, **options)
 
@@ -128,9 +138,9 @@ def fully_connected(g: Generator, dtype: str) -> Graph:
     depth, filters = int(g.integers(1, 70)), int(g.integers(1, 40))
     si, weights = scale(g), _weights(g, (filters, depth), 0, dtype)
     so = _output_scale(g, si, weights.format.scale, depth, dtype)  # type: ignore[union-attr]
-    kind = activations(dtype)
-    x = tensor("x", (1, depth), kind, si, zero_point(g, kind))
-    y = tensor("y", (1, filters), kind, so, zero_point(g, kind))
+    kind, rows = activations(dtype), int(pick(g, 1, 1, 2, 5))
+    x = tensor("x", (rows, depth), kind, si, zero_point(g, kind))
+    y = tensor("y", (rows, filters), kind, so, zero_point(g, kind))
     bias = _bias(g, filters, weights, si, dtype) if pick(g, True, True, False) else None
     options = {"activation": _activation(g), "keep_num_dims": False, "weights_format": "default"} | _bias_type(g, dtype)
     return single("fully_connected", [x, weights, bias], y, **options)
@@ -141,8 +151,9 @@ def add(g: Generator, dtype: str) -> Graph:
     shape = (1, *shape[1:])
     tensors = [tensor(n, shape, dtype, scale(g, 0.02, 0.1), zero_point(g, dtype)) for n in ("a", "b", "y")]
     if pick(g, True, False, False):
+        other = tuple(1 if pick(g, True, False) else n for n in shape) if pick(g, True, False) else shape
         form = scale(g, 0.02, 0.1), zero_point(g, dtype)
-        tensors[1] = tensor("b", shape, dtype, *form, data=codes(g, shape, dtype))
+        tensors[1] = tensor("b", other, dtype, *form, data=codes(g, other, dtype))
     return single("add", tensors[:2], tensors[2], activation=_activation(g), pot_scale_int16=False)
 
 
@@ -286,6 +297,22 @@ FULLY_CONNECTED with one scale, as TFLM wants it, or with many); QUANTIZE from o
 def dtypes(op: str) -> tuple[str, ...]:
     """What the maker of `op` takes."""
     return ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
+
+
+def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
+    """`probe_inputs`, with floats over more than the range of the codes; every other sample of what is quantized lies
+    half-way between codes, or on one.
+    """
+    inputs = probe_inputs(graph, samples, seed)
+    place = {index: position for position, index in enumerate(graph.inputs)}
+    for position, array in enumerate(inputs):
+        if array.dtype == np.float32:
+            inputs[position] = array * np.float32(20)
+    for node in graph.nodes:
+        if node.op == "quantize" and graph.tensors[node.inputs[0]].dtype == "float32":
+            step, array = np.float32(graph.tensors[node.outputs[0]].scale / 2), inputs[place[node.inputs[0]]]
+            array[::2] = np.rint(array[::2] / step) * step
+    return inputs
 
 
 def many(op: str, dtype: str, count: int, seed: int = 0) -> Graph:

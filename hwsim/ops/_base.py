@@ -1,6 +1,7 @@
 """What an operator is: its outside names, its shapes, its rules by engine, and how it binds to kernels."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar
@@ -75,9 +76,11 @@ class Op:
 
     def known_rules(self, view: NodeView) -> list[Rule]:
         """Every rule known for this node's dtype, for explaining a difference."""
-        signature = self.signature(view)
-        entries = [by_dtype.get(signature) for by_dtype in self.rules.values()]
-        found = [entry(view) if callable(entry) else entry for entry in entries]
+        signature, found = self.signature(view), []
+        for by_dtype in self.rules.values():
+            with suppress(UnsupportedError):  # of an engine that refuses this very node
+                entry = by_dtype.get(signature)
+                found.append(entry(view) if callable(entry) else entry)
         return list(dict.fromkeys(rule for rule in found if rule is not None))
 
     def check(self, view: NodeView) -> None:

@@ -31,10 +31,11 @@ def _int16(view: NodeView) -> Rule | None:
 
 
 def _micro_int16(view: NodeView) -> Rule | None:
-    if view.optional(2) is None:
-        raise UnsupportedError(
-            f"{view.label}: has no bias; TensorFlow Lite Micro crashes on that with int16 activations"
-        )
+    """TFLM sums in int64; without a bias it crashes."""
+    bias = view.optional(2)
+    if bias is None or bias.dtype != "int64":
+        found = "no bias" if bias is None else f"an {bias.dtype} bias"
+        raise UnsupportedError(f"{view.label}: has {found}; TensorFlow Lite Micro wants int64 under int16 activations")
     return micro_int16(Rule("double_rounding"))(view)
 
 

@@ -36,7 +36,7 @@ def _optimized(view: NodeView) -> Rule:
 
 
 def _optimized_int16(view: NodeView) -> Rule | None:
-    """Sums of int32 go through ruy, others through the reference kernel; without a bias only the option can ask for it."""
+    """Sums of int32 go through ruy, others through the reference kernel, without a bias only where the option asks."""
     if view.optional(2) is None and view.attributes.get(BIAS_TYPE) != "int64":
         return _optimized(view)
     return litert_int16(_optimized(view), None)(view)

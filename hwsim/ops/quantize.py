@@ -54,7 +54,7 @@ class Quantize(Op):
             **_each(_FROM_FLOAT, Rule("half_even_vectors")),
             **_each(_BYTE_TO_BYTE, Rule("double_half_up_vectors")),
         },
-        "xnnpack": {**_each(_FROM_FLOAT, Rule("limited_half_even")), **_each(_BYTE_TO_BYTE, _eight_bit)},
+        "xnnpack": {**_each(_FROM_FLOAT[:2], Rule("limited_half_even")), **_each(_BYTE_TO_BYTE, _eight_bit)},
         "tflite-micro": {
             **_each(["float32>int8", "float32>int16"], Rule("half_away")),
             **_each([*_MICRO_BYTES, *_WIDE, "int8>int32"], Rule("double_rounding")),

@@ -10,7 +10,7 @@ from hwsim.importers.tflite_writer import to_tflite
 from hwsim.ops import operators
 from hwsim.verify.reference import installed, run_reference
 from tests import oracle
-from tests.random_graphs import MAKERS, dtypes, many
+from tests.random_graphs import MAKERS, dtypes, inputs_for, many
 
 ENGINES = sorted(hwsim.engines())
 MICRO_UINT8 = {"dequantize", "reshape", "squeeze"}
@@ -38,11 +38,6 @@ LITERT_LACKS = {("quantize", "int8_int32")}
 EVERY = [(op, dtype, engine) for op in sorted(MAKERS) for dtype in dtypes(op) for engine in ENGINES]
 LACKING = {case for case in EVERY if case[:2] in NOBODY | (MICRO_LACKS if case[2] == "tflite-micro" else LITERT_LACKS)}
 CASES = [case for case in EVERY if case not in LACKING]
-
-
-def wide(inputs):
-    """Float inputs over more than the range of the codes."""
-    return [x * 20 if x.dtype == np.float32 else x for x in inputs]
 
 
 def test_every_operator_has_a_random_maker_and_an_oracle():
@@ -77,11 +72,12 @@ def test_operator_equals_the_oracle(op, dtype, engine):
     for seed in range(5):
         generator = np.random.default_rng([seed, *op.encode()])
         graph = MAKERS[op](generator, dtype)
-        inputs = wide(probe_inputs(graph, 1, seed))
+        inputs = inputs_for(graph, 1, seed)
         got = hwsim.simulate(graph, inputs, engine).outputs[0]
         got = got.reshape(4, *graph.tensors[graph.outputs[0]].shape)
+        rows = [x.reshape(4, *graph.tensors[i].shape) for x, i in zip(inputs, graph.inputs, strict=True)]
         for row in range(4):
-            expected = oracle.evaluate(graph, [x[row : row + 1] for x in inputs], engine)
+            expected = oracle.evaluate(graph, [x[row] for x in rows], engine)
             np.testing.assert_array_equal(got[row], expected, err_msg=f"seed {seed}, row {row}")
 
 
@@ -91,7 +87,7 @@ def test_operator_equals_the_real_engine(op, dtype, engine):
     if installed(hwsim.engines()[engine]) is None:
         pytest.skip(f"needs the package {hwsim.engines()[engine].package}: pip install 'hwsim[verify]'")
     graph = many(op, dtype, 12, seed=1)
-    inputs = wide(probe_inputs(graph, 3))
+    inputs = inputs_for(graph, 3)
     check = hwsim.verify(graph, inputs, engine=engine)
     assert check.exact, check.explanation
     assert check.compared == len(check.tensors) >= 12
