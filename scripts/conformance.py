@@ -126,13 +126,14 @@ def page(cells: list[Cell], models: int, seconds: float) -> str:
     parts = [
         "# Conformance, operator by operator",
         f"Written by `make conformance` in {seconds / 60:.0f} minutes; engines: {', '.join(versions)}. For each "
-        f"operator, dtype and engine {models} random models of that operator alone, {SAMPLES} random inputs and all-minimum, "
-        "all-maximum and zero-point inputs each: elements that differ, of all. "
+        f"operator, dtype and engine {models} random models of that operator alone, with {SAMPLES} random inputs and "
+        "all-minimum, all-maximum and zero-point inputs each: elements that differ, of all. "
         f"In all {sum(cell.models for cell in ran):,} runs of models, {sum(cell.elements for cell in ran):,} elements, "
         f"{sum(cell.differing for cell in ran):,} differ.",
         "A dtype like `int16_int32` means int16 activations with int32 sums (int64 ones otherwise), `int8_int4` int4 "
-        "weights (`int8_channels_int4`: with a scale per channel), `int16_int8` of QUANTIZE from one to the other and of "
-        'BATCH_MATMUL the two matrices. "refused by both": hwsim says that the engine cannot run it, and it does not.',
+        "weights (`int8_channels_int4`: with a scale per channel), `int16_int8` of QUANTIZE from one to the other and "
+        "of BATCH_MATMUL the two matrices. Refused by both: hwsim says that the engine cannot run it, and the engine "
+        "refuses it.",
         table(["operator", "dtype", *engines], kept),
         f"No engine runs: {', '.join(nobody)}." if nobody else "",
         "## Run by the engine, refused by hwsim" if alone else "",
