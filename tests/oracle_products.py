@@ -45,12 +45,14 @@ def transpose_conv(options: Any, tensors: Any, values: Any, output: Tensor, engi
 
 
 def batch_matmul(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    """TFLite reference/batch_matmul.h, alike in all four engines."""
+    """TFLite reference/batch_matmul.h; XNNPACK takes symmetric constants."""
     wide = output.dtype == "int16"
     points = _pair(tensors[0])[1], _pair(tensors[1])[1]
     acc = naive.batch_matmul(*values, points, (options["adj_x"], options["adj_y"]), 64 if wide else 32)
-    scales = naive.effective_scales("float32_product", _pair(tensors[0])[0], [_pair(tensors[1])[0]], _pair(output)[0])
-    rule, ends = "reduced_int64" if wide else "double_rounding", naive.activation_range("none", 1, 0, output.dtype)
+    delegated = engine == "xnnpack" and not wide and tensors[1].is_constant and points[1] == 0
+    kind, rule = ("float32", "float32") if delegated else ("float32_product", "double_rounding")
+    scales = naive.effective_scales(kind, _pair(tensors[0])[0], [_pair(tensors[1])[0]], _pair(output)[0])
+    rule, ends = "reduced_int64" if wide else rule, naive.activation_range("none", 1, 0, output.dtype)
     return naive.output_stage(acc, rule, scales, _pair(output)[1], *ends, output.dtype)
 
 

@@ -72,7 +72,8 @@ def batch_matmul(g: Generator, dtype: str) -> Graph:
     sx, sw = _scale(g), _scale(g)
     x = tensor("x", first, kind, sx, _zero_point(g, kind))
     fixed = codes(g, second, other) if g.integers(4) == 0 else None
-    w = tensor("w", second, other, sw, _zero_point(g, other) if kind != "int16" else 0, data=fixed)
+    symmetric = kind == "int16" or (fixed is not None and g.integers(2) == 0)  # as weights are
+    w = tensor("w", second, other, sw, 0 if symmetric else _zero_point(g, other), data=fixed)
     spread = 74 if other != "int16" else 18000
     so = _target(g, kind, sx * sw * spread / 74, depth)
     y = tensor("y", (*np.broadcast_shapes(left, right), rows, columns), kind, so, _zero_point(g, kind))

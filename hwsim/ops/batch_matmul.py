@@ -16,6 +16,12 @@ from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, symmetric_int16
 INT16 = Rule(REDUCED_INT64.algorithm, "float32_product", SUMS_INT64)
 
 
+def _xnnpack(view: NodeView) -> Rule | None:
+    """XNNPACK takes a constant second matrix with zero point 0."""
+    second = view.input(1)
+    return Rule("float32", "float32") if second.is_constant and second.zero_point == 0 else None
+
+
 class BatchMatmul(Accumulating):
     """Either matrix may come transposed: `adj_x` the first, `adj_y` the second.
 
@@ -34,6 +40,7 @@ class BatchMatmul(Accumulating):
             "int16>int16": INT16,
             "int16,int8>int16": INT16,
         },
+        "xnnpack": {"int8>int8": _xnnpack},
         "tflite-micro": {"int8>int8": Rule("double_rounding", "float32_product"), "int16>int16": INT16},
     }
 
