@@ -19,6 +19,7 @@ from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, eff
 LARGEST_SHIFT = 30
 LARGEST_SHIFT_INT64 = 14
 ACCUMULATOR = Rule("accumulator")
+INT32_ROUNDINGS = tuple(name for name in ROUNDINGS if name not in ("accumulator", "reduced_int64"))
 SUMS_INT64 = "int64"
 REDUCED_INT64 = Rule("reduced_int64", accumulator=SUMS_INT64)
 BIAS_TYPE = "quantized_bias_type"
@@ -33,9 +34,9 @@ class Accumulating(Op):
     def known_rules(self, view: NodeView) -> list[Rule]:
         """The engines' rules, and every other rounding and scale precision."""
         own = super().known_rules(view)
-        roundings = [name for name in ROUNDINGS if name != "accumulator"]
         modes = ("exact", *self.accumulators) if view.output().dtype != "int16" else ("exact", SUMS_INT64)
-        others = [Rule(rounding, scale, mode) for mode in modes for rounding in roundings for scale in SCALE_PRECISIONS]
+        roundings = {mode: (*INT32_ROUNDINGS, *(["reduced_int64"] if mode == SUMS_INT64 else [])) for mode in modes}
+        others = [Rule(name, scale, mode) for mode in modes for name in roundings[mode] for scale in SCALE_PRECISIONS]
         return list(dict.fromkeys([*own, *others]))
 
 

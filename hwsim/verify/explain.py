@@ -13,7 +13,7 @@ from hwsim.graph import NodeView
 from hwsim.graph.graph import shorten
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops import operator
-from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_SHIFT, SUMS_INT64, Accumulating, output_stage
+from hwsim.ops._accumulating import ACCUMULATOR, INT32_ROUNDINGS, LARGEST_SHIFT, SUMS_INT64, Accumulating, output_stage
 from hwsim.quantizers.multiplier import quantize_multiplier
 from hwsim.verify.golden import as_codes
 
@@ -142,9 +142,7 @@ def explain_accumulators(
     if sums.shape != codes.shape:
         raise InputError(f"accumulator has shape {list(sums.shape)}, observed {list(codes.shape)}; expected equal ones")
     stages = {
-        name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum)
-        for name in ROUNDINGS
-        if name != "accumulator"
+        name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum) for name in INT32_ROUNDINGS
     }
     differing = {Rule(name): int(np.count_nonzero(requantized(sums, stage) != codes)) for name, stage in stages.items()}
     return _explanation("output stage", Rule(used), differing, codes.size)
