@@ -20,9 +20,7 @@ def high_multiply_int16(a, b):
 
 @kernel
 def rescale_int16(value, bits):
-    """Move the point by `bits` (source integer bits minus destination integer bits), saturating to the left."""
-    if bits < 0:
-        return rounding_shift_right(value, -bits)
+    """Move the point by `bits` >= 0 (source integer bits minus destination integer bits), saturating."""
     return clamp(np.int64(value) << np.int64(bits), np.int64(-32768), np.int64(32767))
 
 
