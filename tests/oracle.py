@@ -11,7 +11,7 @@ from hwsim.graph import Graph, Tensor
 from tests import naive
 from tests.oracle_activations import HANDLERS_ACTIVATIONS
 from tests.oracle_int16 import softmax as softmax_int16
-from tests.oracle_moves import HANDLERS_MOVES
+from tests.oracle_moves import HANDLERS_MOVES, broadcast_run
 from tests.oracle_products import HANDLERS_PRODUCTS
 
 Array = np.ndarray[Any, Any]
@@ -102,7 +102,9 @@ def _moving(options: Any) -> dict[str, Any]:
 
 def conv2d(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
     bits, engine = _bits(tensors, options, engine), _delegate(engine, tensors)
-    acc = naive.conv2d(*values, **_moving(options), **_zero_points(tensors), accumulator_bits=bits)
+    groups = tensors[0].shape[3] // tensors[1].shape[3]
+    engine = "litert-reference" if engine == "litert-optimized" and groups > 1 else engine
+    acc = naive.conv2d(*values, **_moving(options), **_zero_points(tensors), groups=groups, accumulator_bits=bits)
     return _finish(acc, _rule(tensors, engine, bits), tensors, options, output)
 
 
@@ -133,7 +135,14 @@ def fully_connected(options: Any, tensors: Any, values: Any, output: Tensor, eng
 def add(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
     pairs = [_pair(tensors[0]), _pair(tensors[1]), _pair(output)]
     engine = "litert-optimized" if engine == "xnnpack" and output.dtype == "int16" else engine
-    return naive.add(*values, *pairs, *_clamp(options, output), style("add", engine))
+    run, both = broadcast_run(tensors)
+    if output.dtype == "int16" and tensors[0].shape != tensors[1].shape:
+        run = 1
+    body = output.dtype if both else "uint8"  # bytes against one code are added as uint8
+    whole = run // (8 if body == "uint8" else 16) * (8 if body == "uint8" else 16)
+    spread = np.broadcast_arrays(*values)
+    kinds = [body if n % run < whole else "reference" for n in range(spread[0].size)]
+    return naive.add(*spread, *pairs, *_clamp(options, output), style("add", engine), kinds)
 
 
 def _pool(function: Any, options: Any, values: Any, output: Tensor) -> Array:

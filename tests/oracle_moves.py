@@ -191,8 +191,8 @@ def _bounds(options: Any, output: Tensor, scale: float, zero_point: int) -> tupl
     return naive.activation_range(options.get("activation", "none"), scale, zero_point, output.dtype)
 
 
-def _vectorized(tensors: Any, output: Tensor) -> Callable[[int], str]:
-    """How LiteRT's optimized MUL narrows the flat output element n: 'saturate', 'wrap', or '' in scalar code.
+def broadcast_run(tensors: Any) -> tuple[int, bool]:
+    """How many elements LiteRT's vector loops take at a time, 1 in scalar code, and whether both inputs move in them.
 
     Source: TFLite reference/process_broadcast_shapes.h and optimized/optimized_ops.h, BinaryBroadcastFiveFold: from
     the innermost axis on equal axes, axes of one input, equal axes, axes of the other, equal axes.
@@ -201,10 +201,15 @@ def _vectorized(tensors: Any, output: Tensor) -> Callable[[int], str]:
     letters = "".join("e" if a == b else "a" if a == 1 else "b" for a, b in axes)
     found = re.fullmatch("(e*)(a*)e*b*e*", letters) or re.fullmatch("(e*)(b*)e*a*e*", letters)
     if not letters or not found:
-        return lambda n: ""
+        return 1, True
     part = slice(*found.span(1)) if found[1] else slice(*found.span(2))
-    run, width = math.prod(max(axis) for axis in axes[part]), 16 if output.dtype == "int8" else 8
-    narrowing = "saturate" if found[1] or output.dtype == "int8" else "wrap"
+    return math.prod(max(axis) for axis in axes[part]), bool(found[1])
+
+
+def _vectorized(tensors: Any, output: Tensor) -> Callable[[int], str]:
+    """How LiteRT's optimized MUL narrows the flat output element n: 'saturate', 'wrap', or '' in scalar code."""
+    (run, both), width = broadcast_run(tensors), 16 if output.dtype == "int8" else 8
+    narrowing = "saturate" if both or output.dtype == "int8" else "wrap"
     return lambda n: narrowing if n % run < run // width * width else ""
 
 

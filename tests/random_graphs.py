@@ -147,13 +147,14 @@ def fully_connected(g: Generator, dtype: str) -> Graph:
 
 
 def add(g: Generator, dtype: str) -> Graph:
-    shape = tuple(int(v) for v in g.integers(1, 7, 4))
-    shape = (1, *shape[1:])
+    shape = (1, *(int(v) for v in g.integers(1, 7, 2)), int(g.integers(1, 40)))
     tensors = [tensor(n, shape, dtype, scale(g, 0.02, 0.1), zero_point(g, dtype)) for n in ("a", "b", "y")]
     if pick(g, True, False, False):
-        other = tuple(1 if pick(g, True, False) else n for n in shape) if pick(g, True, False) else shape
         form = scale(g, 0.02, 0.1), zero_point(g, dtype)
-        tensors[1] = tensor("b", other, dtype, *form, data=codes(g, other, dtype))
+        tensors[1] = tensor("b", shape, dtype, *form, data=codes(g, shape, dtype))
+    elif pick(g, True, False):
+        other, side = tuple(1 if pick(g, True, False) else n for n in shape), int(g.integers(2))
+        tensors[side] = tensor("ab"[side], other, dtype, scale(g, 0.02, 0.1), zero_point(g, dtype))
     return single("add", tensors[:2], tensors[2], activation=_activation(g), pot_scale_int16=False)
 
 

@@ -1,5 +1,6 @@
 """ADD: two quantized tensors, each with its own scale, broadcast against each other."""
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 
@@ -17,7 +18,7 @@ from hwsim.kernels.add import (
 )
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
-from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import vector_addition
@@ -49,17 +50,16 @@ class Add(Op):
         shape = view.output().shape
         params = xnnpack_params(view, 1) if rule.algorithm == "xnnpack" else tflite_params(view)
         rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference
-        vector, width = VECTORS[view.input(0).dtype]
         size = prod(shape)
-        body = size - size % width if rule.algorithm == "tflite_simd" else 0
+        run, body, vector = _vectors(view) if rule.algorithm == "tflite_simd" else (size, 0, rest)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
-            first, second = sample_rows(inputs[0], shape), sample_rows(inputs[1], shape)
-            out = outputs[0].reshape(outputs[0].shape[0], -1)
+            first, second = (sample_rows(array, shape).reshape(-1, max(run, 1)) for array in inputs)
+            out = outputs[0].reshape(-1, max(run, 1))
             if body:
                 vector(first, second, params, 0, body, out)
-            if body < size:
-                rest(first, second, params, body, size, out)
+            if body < run:
+                rest(first, second, params, body, run, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
             if not _fits(params, inputs, outputs) or 0 < body < LANES:
@@ -74,6 +74,23 @@ class Add(Op):
             return in_turn(vectors, tail)
 
         return FixableStep(step, fixed)
+
+
+def _vectors(view: NodeView) -> tuple[int, int, Callable[..., None]]:
+    """How many elements LiteRT adds at a time, how many of them in its vector body, and that body.
+
+    Against a single code bytes are all added in the way of uint8, int16 in that of the reference, as wherever one
+    input is broadcast. Source: TFLite optimized/integer_ops/add.h, AddScalarBroadcast.
+    """
+    folds, dtype = broadcast_folds(view), view.input(0).dtype
+    vector, width = VECTORS[dtype]
+    if dtype == "int16":
+        whole = prod(view.output().shape)
+        return whole, whole - whole % width if view.input(0).shape == view.input(1).shape else 0, vector
+    run = folds[0] if folds[0] > 1 else folds[1]
+    if folds[0] == 1 and run > 1:
+        vector, width = VECTORS["uint8"]
+    return run, run - run % width, vector
 
 
 def _fits(p: AddParams, inputs: Arrays, outputs: Arrays) -> bool:
