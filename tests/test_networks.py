@@ -40,7 +40,7 @@ def test_network_equals_the_real_engine(shared_models, name, real):
 def test_tflite_micro_refuses_uint8_before_anything_runs(shared_models, name):
     graph = hwsim.load(shared_models(f"{name}.tflite"))
     with pytest.raises(
-        UnsupportedError, match=r"^conv2d '.*': engine 'tflite-micro' cannot run it on uint8; it runs int8$"
+        UnsupportedError, match=r"^conv2d '.*': engine 'tflite-micro' cannot run it on uint8; it runs int16, int8$"
     ):
         hwsim.compile(graph, "tflite-micro")
 

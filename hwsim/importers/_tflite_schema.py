@@ -17,6 +17,7 @@ INTERMEDIATES = "intermediates"
 """The option that holds tensor indices whose number formats an operator needs (the gates of an LSTM)."""
 
 PACKED_INT4 = "int4"
+INT4_BITS = 4
 
 _ENUM_OF_FIELD = {
     "Padding": "Padding",

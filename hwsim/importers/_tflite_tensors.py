@@ -15,7 +15,7 @@ from hwsim.graph._stored import checked_affine, checked_shape, constant
 from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Tensor
 from hwsim.importers._tflite_reader import CONSTANT_BYTES, QUANTIZATION_BYTES, TENSOR_BYTES, Reader
-from hwsim.importers._tflite_schema import PACKED_INT4, has_numpy_dtype, names
+from hwsim.importers._tflite_schema import INT4_BITS, PACKED_INT4, has_numpy_dtype, names
 
 
 class TensorReader:
@@ -52,7 +52,7 @@ class TensorReader:
         tensor = Tensor(name, shape, dtype, is_variable=table.IsVariable())
         form = self._format(table, tensor, label)
         if type_name == PACKED_INT4 and form is not None:
-            form = replace(form, bits=4)
+            form = replace(form, bits=INT4_BITS)
         return replace(tensor, format=form, data=self._value(index, table, tensor, type_name, label))
 
     def _unique_name(self, index: int, name: str) -> str:

@@ -12,13 +12,15 @@ import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import GraphError, UnsupportedError
+from hwsim.errors import GraphError, InputError, UnsupportedError
 from hwsim.graph._stored import DAMAGE, constant_bytes
 from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Attribute, Graph, Node, Tensor
 from hwsim.importers._tflite_schema import (
     IDENTIFIER,
+    INT4_BITS,
     INTERMEDIATES,
+    PACKED_INT4,
     SCHEMA_VERSION,
     enum_of,
     members,
@@ -28,6 +30,7 @@ from hwsim.importers._tflite_schema import (
 )
 from hwsim.ops import operators
 from hwsim.ops._base import TfliteOptions
+from hwsim.quantizers.packing import pack
 
 BUFFER_ALIGNMENT = 16
 LARGEST_FILE = 2**31 - 2**20
@@ -83,6 +86,8 @@ class _Writer:
 
     def _tensor(self, tensor: Tensor) -> int:
         raw = constant_bytes(tensor)
+        if _is_int4(tensor):
+            raw = _packed_int4(tensor)
         return self._table(
             "Tensor",
             Shape=self._integers(tensor.shape),
@@ -190,8 +195,25 @@ def _known_operator(node: Node, label: str) -> tuple[str, TfliteOptions | None]:
     return builtin, op.options
 
 
+def _is_int4(tensor: Tensor) -> bool:
+    """Whether a constant's codes go two in a byte; what is computed stays int8, narrowed or not."""
+    form = tensor.format
+    return tensor.is_constant and tensor.dtype == "int8" and isinstance(form, Affine) and form.bits == INT4_BITS
+
+
+def _packed_int4(tensor: Tensor) -> bytes:
+    """int8 codes as half bytes, the low half first."""
+    assert tensor.data is not None
+    try:
+        return pack(tensor.data, INT4_BITS, signed=True).tobytes()
+    except InputError as error:
+        raise GraphError(f"tensor {tensor.name!r}: {error}") from None
+
+
 def _tensor_type(tensor: Tensor) -> int:
     types = {name: number for number, name in names("TensorType").items()}
+    if _is_int4(tensor):
+        return types[PACKED_INT4]
     if tensor.dtype not in types:
         raise UnsupportedError(f"tensor {tensor.name!r}: dtype {tensor.dtype!r} has no place in a .tflite file")
     return types[tensor.dtype]

@@ -28,6 +28,7 @@ CONV_DEFAULTS = {
     "dilation_h": 1,
     "dilation_w": 1,
     "activation": "none",
+    "quantized_bias_type": "float32",
 }
 
 
@@ -311,6 +312,7 @@ def test_options_are_read_by_name():
     assert node.op == "conv2d"
     assert node.attributes == {
         "padding": "valid", "stride_h": 2, "stride_w": 3, "dilation_h": 4, "dilation_w": 5, "activation": "relu6",
+        "quantized_bias_type": "float32",
     }  # fmt: skip
 
 

@@ -16,7 +16,10 @@ from hwsim.importers import load, load_bytes
 from hwsim.importers.tflite_writer import to_tflite
 from tests.build import single, tensor
 
-OPTIONS = {"padding": "same", "stride_h": 1, "stride_w": 2, "dilation_h": 1, "dilation_w": 1, "activation": "relu6"}
+OPTIONS = {
+    "padding": "same", "stride_h": 1, "stride_w": 2, "dilation_h": 1, "dilation_w": 1, "activation": "relu6",
+    "quantized_bias_type": "float32",
+}  # fmt: skip
 
 
 def convolution(**changes: Any) -> Graph:
