@@ -39,9 +39,7 @@ def exp_on_quarter_int16(value):
 
 @kernel
 def exp_of_negative_int16(value, integer_bits):
-    """exp of a value <= 0 with `integer_bits` integer bits, at most 5, as Q0.15."""
-    if value == 0:
-        return np.int64(32767)
+    """exp of a value < 0 with `integer_bits` integer bits, at most 5, as Q0.15."""
     fraction_bits = 15 - integer_bits
     quarter = np.int64(1) << np.int64(fraction_bits - 2)
     within = (np.int64(value) & (quarter - np.int64(1))) - quarter
