@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,8 @@ def _tensor_record(tensor: Tensor, arrays: _Arrays) -> dict[str, Any]:
         record["format"] = _format_record(tensor.format, tensor, arrays)
     if tensor.data is not None:
         record["data"] = arrays.add(constant_bytes(tensor))
+    if tensor.initial is not None:
+        record["initial"] = arrays.add(constant_bytes(replace(tensor, data=tensor.initial)))
     return record
 
 
@@ -202,17 +205,21 @@ class _Reader:
         check_dtype(dtype, label)
         shape = checked_shape(integers(record["shape"]), label)
         tensor = Tensor(name, shape, dtype, is_variable=record.get("is_variable") is True)
-        data = self._data(record, tensor, label)
-        return Tensor(name, shape, dtype, self._format(record.get("format"), tensor, label), data, tensor.is_variable)
+        return replace(
+            tensor,
+            format=self._format(record.get("format"), tensor, label),
+            data=self._data(record, "data", tensor, label),
+            initial=self._data(record, "initial", tensor, label) if tensor.is_variable else None,
+        )
 
-    def _data(self, record: dict[str, Any], tensor: Tensor, label: str) -> NDArray[Any] | None:
-        if "data" not in record:
+    def _data(self, record: dict[str, Any], key: str, tensor: Tensor, label: str) -> NDArray[Any] | None:
+        if key not in record:
             return None
         if tensor.dtype not in DTYPES:
             raise ModelFormatError(
                 f"{label}: holds a value of dtype {tensor.dtype!r}; expected one of {', '.join(DTYPES)}"
             )
-        return constant(self._raw(record["data"]), tensor.dtype, tensor.shape, label)
+        return constant(self._raw(record[key]), tensor.dtype, tensor.shape, label)
 
     def _format(self, record: dict[str, Any] | None, tensor: Tensor, label: str) -> Affine | None:
         if record is None:
