@@ -24,6 +24,7 @@ FLOAT_VECTOR, CODE_VECTOR = 8, 16
 _BYTES = ("int8", "uint8")
 _FROM_FLOAT = [f"float32>{dtype}" for dtype in _BYTES]
 _BYTE_TO_BYTE = [f"{source}>{target}" for source in _BYTES for target in _BYTES]
+_FROM_INT16 = ["int16>int8", "int16>int32"]
 _MICRO_BYTES = [pair for pair in _BYTE_TO_BYTE if pair != "uint8>uint8"]
 
 
@@ -48,6 +49,7 @@ class Quantize(Op):
         "litert-reference": {
             **_each(_FROM_FLOAT, Rule("half_away")),
             **_each(_BYTE_TO_BYTE, Rule("double_rounding")),
+            **_each(_FROM_INT16, Rule("double_rounding")),
         },
         "litert-optimized": {
             **_each(_FROM_FLOAT, Rule("half_even_vectors")),
@@ -57,6 +59,7 @@ class Quantize(Op):
         "tflite-micro": {
             **_each(["float32>int8"], Rule("half_away")),
             **_each(_MICRO_BYTES, Rule("double_rounding")),
+            **_each(_FROM_INT16, Rule("double_rounding")),
         },
     }
 

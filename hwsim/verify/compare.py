@@ -89,7 +89,7 @@ class _Comparison:
         return Check(self.program.engine.name, against, self.batch.samples, self._records(), first, self.reasons)
 
     def _width(self) -> int:
-        """How many samples to compare at a time: consecutive steps all at once, for a real engine's state ends with it."""
+        """How many samples to compare at a time: steps all at once, for a real engine's state ends with it."""
         total = sum(tensor.size_bytes for tensor in self.program.graph.tensors if tensor.dtype in DTYPES)
         if not self.stateful:
             return max(1, CHUNK_BYTES // max(total, 1))
@@ -166,7 +166,7 @@ def _assigned(program: Program, theirs: Mapping[int, Array]) -> dict[int, Array]
 
 
 def _written(program: Program) -> list[list[tuple[int, int]]]:
-    """What each node computes, by number in `run_node` and tensor index: outputs, and state that no later one writes."""
+    """What each node computes, by place in `run_node` and tensor index: outputs, and state that no later one writes."""
     nodes = [(*n.view.node.outputs, *(n.view.node.inputs[i] for i in operator(n.view).state)) for n in program.nodes]
     last = {index: position for position, written in enumerate(nodes) for index in written}
     return [[(k, i) for k, i in enumerate(written) if last[i] == position] for position, written in enumerate(nodes)]
