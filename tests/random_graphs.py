@@ -1,6 +1,7 @@
 """Random one-operator graphs, as real converters would write them, for comparing with real engines and oracles."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from hwsim.graph import Graph, Node, Tensor
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
+from tests.random_more import MAKERS_MORE
 from tests.random_moves import MAKERS_MOVES
 
 Generator = np.random.Generator
@@ -229,6 +231,7 @@ MAKERS: dict[str, Callable[[Generator, str], Graph]] = {
 }  # fmt: skip
 MAKERS |= MAKERS_MOVES
 MAKERS |= MAKERS_ACTIVATIONS
+MAKERS |= MAKERS_MORE
 
 
 def many(op: str, dtype: str, count: int, seed: int = 0) -> Graph:
@@ -243,10 +246,12 @@ def beside(graphs: list[Graph], name: str) -> Graph:
     nodes, inputs, outputs = [], [], []
     for k, graph in enumerate(graphs):
         base = len(tensors)
-        tensors += [Tensor(f"{t.name}{k}", t.shape, t.dtype, t.format, t.data) for t in graph.tensors]
+        tensors += [replace(t, name=f"{t.name}{k}") for t in graph.tensors]
         for node in graph.nodes:
             moved = [tuple(i + base if i >= 0 else i for i in part) for part in (node.inputs, node.outputs)]
-            nodes.append(Node(node.op, f"{node.name}{k}", moved[0], moved[1], node.attributes))
+            between = node.attributes.get("intermediates")
+            options = dict(node.attributes) | ({"intermediates": tuple(i + base for i in between)} if between else {})
+            nodes.append(Node(node.op, f"{node.name}{k}", moved[0], moved[1], options))
         inputs += [i + base for i in graph.inputs]
         outputs += [i + base for i in graph.outputs]
     return Graph(name, tuple(tensors), tuple(nodes), tuple(inputs), tuple(outputs))

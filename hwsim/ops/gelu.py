@@ -1,0 +1,51 @@
+"""GELU: x times the normal distribution function of x, or its approximation by tanh."""
+
+from math import erfc
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engines import Rule
+from hwsim.graph import NodeView
+from hwsim.kernels.tanhf import tanhf
+from hwsim.ops._base import TfliteOptions
+from hwsim.ops._byte_function import ByteFunction, fill_from_real, real_values
+
+Reals = NDArray[np.float32]
+
+
+class Gelu(ByteFunction):
+    """A table of float32 values; TFLM lacks it.
+
+    Source: LiteRT tflite/kernels/gelu.cc, reference/gelu.h.
+    """
+
+    name = "gelu"
+    sources = {"tflite": "GELU"}
+    options = TfliteOptions("GeluOptions", {"approximate": "Approximate"})
+    rules = {"litert-reference": {"int8": Rule("float_table"), "uint8": Rule("float_table")}}
+
+    def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
+        compute = _approximate if view.attributes.get("approximate") else _exact
+        fill_from_real(view, rule, compute(real_values(view, values)), out)
+
+
+def _exact(x: Reals) -> Reals:
+    """0.5 * x * erfc(-x / sqrt(2)); C's erfcf is taken to be the nearest float32."""
+    scaled = x * np.float32(-(0.5**0.5))
+    tails = np.array([erfc(float(value)) for value in scaled], np.float32)
+    result: Reals = np.float32(0.5) * x * tails
+    return result
+
+
+def _approximate(x: Reals) -> Reals:
+    """0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))."""
+    factor, cubic, half = np.float32((2 / np.pi) ** 0.5), np.float32(0.044715), np.float32(0.5)
+    curve = np.empty_like(x)
+    tanhf(factor * (x + cubic * x * x * x), curve)
+    result: Reals = half * x * (np.float32(1.0) + curve)
+    return result
+
+
+OP = Gelu()

@@ -1,0 +1,36 @@
+"""RSQRT: 1 / sqrt(x)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engines import Rule
+from hwsim.graph import NodeView
+from hwsim.kernels.inverse_sqrt import rsqrt
+from hwsim.ops._base import limits, no_rule
+from hwsim.ops._byte_function import ByteFunction, multiplier_of
+
+
+class Rsqrt(ByteFunction):
+    """Engines stop at codes below the zero point; here these give the largest code.
+
+    Source: LiteRT tflite/kernels/elementwise.cc; TFLM micro/kernels/elementwise.cc.
+    """
+
+    name = "rsqrt"
+    sources = {"tflite": "RSQRT"}
+    rules = {
+        "litert-reference": {"int8": Rule("newton")},
+        "tflite-micro": {"int8": Rule("newton")},
+    }
+
+    def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
+        if rule.algorithm != "newton":
+            raise no_rule(view, rule)
+        source, output = np.float32(view.input(0).scale), np.float32(view.output().scale)
+        multiplier, shift = multiplier_of(1.0 / float(np.sqrt(source) * output))
+        rsqrt(values, multiplier, shift, view.output().zero_point, *limits(view.output().dtype), out)
+
+
+OP = Rsqrt()
