@@ -1,4 +1,4 @@
-"""Random graphs of one operator each: reductions, comparisons, functions, blocks and state; see `tests.random_graphs`."""
+"""Random graphs of one operator: reductions, comparisons, functions, blocks and state; see `tests.random_graphs`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,22 @@ import numpy as np
 
 from hwsim.graph import Affine, Graph, Node, Tensor
 from tests.build import codes, constant, single, tensor
-from tests.random_activations import _one, _scales, _shape, _zero_point
-from tests.random_moves import _pair, form, moved, pick, sizes, value, with_size
+from tests.random_activations import _scales, _shape
+from tests.random_activations import _zero_point as _any_zero_point
+from tests.random_moves import _pair, form, moved, pick, sizes, value
 
 Generator = np.random.Generator
 Maker = Callable[[Generator, str], Graph]
+
+
+def _zero_point(g: Generator, dtype: str) -> int:
+    return 0 if dtype == "int16" else _any_zero_point(g, dtype)
+
+
+def _one(op: str, g: Generator, dtype: str, **options: Any) -> Graph:
+    declared, (source, target) = _shape(g), _scales(g)
+    x = tensor("x", declared, dtype, source, _zero_point(g, dtype))
+    return single(op, [x], tensor("y", declared, dtype, target, _zero_point(g, dtype)), **options)
 
 
 def _reduction(op: str, g: Generator, dtype: str, same: bool) -> Graph:
@@ -47,16 +58,15 @@ def arg_min(g: Generator, dtype: str) -> Graph:
 
 
 def div(g: Generator, dtype: str) -> Graph:
-    """Divisors that are mostly not 0."""
+    """Divisors are constant, and not 0."""
     forms = [form(g, dtype) for _ in range(3)]
     forms[2] = float(np.float32(forms[0][0] / forms[1][0] / 10 ** g.uniform(0, 2))), forms[2][1]
     graph = _pair("div", g, dtype, forms, activation=pick(g, "none", "none", "relu", "relu6"))
     second = graph.tensors[1]
-    if second.data is None:
-        return graph
-    clean = np.where(second.data == forms[1][1], second.data - 1 if forms[1][1] > 0 else second.data + 1, second.data)
+    data = value(g, dtype, second.shape) if second.data is None else second.data
+    clean = np.where(data == forms[1][1], data - 1 if forms[1][1] > 0 else data + 1, data)
     tensors = (graph.tensors[0], Tensor("b", second.shape, dtype, second.format, clean.astype(dtype)), graph.tensors[2])
-    return Graph(graph.name, tensors, graph.nodes, graph.inputs, graph.outputs)
+    return Graph(graph.name, tensors, graph.nodes, (0,), graph.outputs)
 
 
 def squared_difference(g: Generator, dtype: str) -> Graph:
@@ -114,9 +124,11 @@ def abs_(g: Generator, dtype: str) -> Graph:
 
 
 def exp(g: Generator, dtype: str) -> Graph:
-    shape, scale, zero = _shape(g), float(np.float32(10 ** g.uniform(-3, -1.3))), _zero_point(g, dtype)
+    shape, zero = _shape(g), _zero_point(g, dtype)
+    scale = float(np.float32(10 ** g.uniform(-3, -1.3) / (256 if dtype == "int16" else 1)))
     top = float(np.exp(scale * (np.iinfo(dtype).max - zero)))
-    y = tensor("y", shape, dtype, float(np.float32(top / 255 * g.uniform(0.5, 2))), np.iinfo(dtype).min)
+    y = tensor("y", shape, dtype, float(np.float32(top / (32767 if dtype == "int16" else 255) * g.uniform(0.5, 2))),
+               0 if dtype == "int16" else np.iinfo(dtype).min)  # fmt: skip
     return single("exp", [tensor("x", shape, dtype, scale, zero)], y)
 
 

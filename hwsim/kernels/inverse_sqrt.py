@@ -39,8 +39,11 @@ def inverse_sqrt(value):
 
 
 @kernel
-def l2_normalization(rows, zero_point, out_zero_point, minimum, maximum, out):
-    """Each row over its length, in steps of 1/128. rows, out : integer (rows, depth)."""
+def l2_normalization(rows, zero_point, out_zero_point, early, minimum, maximum, out):
+    """Each row over its length, in steps of 1/128. rows, out : integer (rows, depth).
+
+    early : how many of the 7 bits to 1/128 codes are raised by before they are multiplied, 7 or 0
+    """
     for n in range(rows.shape[0]):
         total = np.int64(0)
         for k in range(rows.shape[1]):
@@ -48,14 +51,15 @@ def l2_normalization(rows, zero_point, out_zero_point, minimum, maximum, out):
             total = wrap_int32(total + centered * centered)
         multiplier, shift = inverse_sqrt(total)
         for k in range(rows.shape[1]):
-            centered = (np.int64(rows[n, k]) - np.int64(zero_point)) * np.int64(128)
-            value = requantize_tflite_double_rounding(centered, multiplier, shift) + np.int64(out_zero_point)
+            centered = (np.int64(rows[n, k]) - np.int64(zero_point)) << np.int64(early)
+            value = requantize_tflite_double_rounding(centered, multiplier, shift + 7 - early)
+            value += np.int64(out_zero_point)
             out[n, k] = clamp(value, np.int64(minimum), np.int64(maximum))
 
 
 @kernel
 def rsqrt(values, multiplier, shift, zero_point, minimum, maximum, out):
-    """1 / sqrt, by way of 20 more fraction bits; 0 gives `maximum`, and so do values below, which engines refuse.
+    """1 / sqrt, by way of 20 more fraction bits; 0 gives `maximum`, and so do values below, which have no result.
 
     values : int64 (size,), codes less their zero point; multiplier, shift : of 1 / (sqrt(input_scale) * output_scale)
     """

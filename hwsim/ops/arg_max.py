@@ -17,7 +17,7 @@ class ArgMax(Op):
     name = "arg_max"
     sources = {"tflite": "ARG_MAX"}
     options = TfliteOptions("ArgMaxOptions", {"output_type": "OutputType"})
-    rules = everywhere("first", "int8", "uint8", "int16", "int32", "float32", micro=("int8", "float32"))
+    rules = everywhere("first", "int8", "uint8", "int32", "float32", micro=("int8", "float32"))
     choose: ClassVar[Callable[..., Any]] = staticmethod(np.argmax)
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hwsim.engines import Rule
+from hwsim.errors import InputError
 from hwsim.graph import NodeView
 from hwsim.kernels.div import div
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
@@ -21,7 +22,7 @@ class Div(Op):
     sources = {"tflite": "DIV"}
     options = TfliteOptions("DivOptions", {"activation": "FusedActivationFunction"})
     rules = {
-        "litert-reference": {"uint8": Rule("reciprocal", "float32")},
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("reciprocal", "float32")),
         "tflite-micro": {"int8": Rule("reciprocal", "float32")},
     }
 
@@ -40,6 +41,8 @@ class Div(Op):
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             left, right = sample_rows(inputs[0], output.shape), sample_rows(inputs[1], output.shape)
+            if (inputs[1] == second.zero_point).any():
+                raise InputError(f"{view.label}: divides by 0, for which no engine has a result")
             div(left, right, *rest, outputs[0].reshape(outputs[0].shape[0], -1))
 
         return step

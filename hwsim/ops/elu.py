@@ -12,7 +12,7 @@ from hwsim.quantizers.expf import expf
 
 
 class Elu(ByteFunction):
-    """A table of float32 values.
+    """A table of float32 values; LiteRT's reference kernels lack it.
 
     Source: LiteRT tflite/kernels/activations.cc, EluPrepare; TFLM micro/kernels/elu.cc.
     """
@@ -20,7 +20,8 @@ class Elu(ByteFunction):
     name = "elu"
     sources = {"tflite": "ELU"}
     rules = {
-        "litert-reference": {"int8": Rule("float_table")},
+        "litert-optimized": {"int8": Rule("float_table")},
+        "xnnpack": {"int8": Rule("float_half_even")},
         "tflite-micro": {"int8": Rule("float_table")},
     }
 

@@ -12,7 +12,9 @@ class Fill(Move):
     name = "fill"
     sources = {"tflite": "FILL"}
     options = TfliteOptions("FillOptions")
-    rules = everywhere("move", "int8", "int16", "int32", "int64", "float32", "bool", micro=("int8", "int32", "float32"))
+    rules = everywhere(
+        "move", "int8", "uint8", "int16", "int32", "int64", "float32", "bool", micro=("int8", "int32", "float32")
+    )
 
     def signature(self, view: NodeView) -> str:
         return view.input(1).dtype

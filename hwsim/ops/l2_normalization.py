@@ -7,9 +7,9 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_r
 
 
 class L2Normalization(Op):
-    """Output codes have scale 1/128.
+    """Output codes have scale 1/128; uint8 codes are raised to it before they are multiplied, int8 ones after.
 
-    Source: LiteRT tflite/kernels/l2norm.cc, reference/integer_ops/l2normalization.h; TFLM micro/kernels/l2norm.cc.
+    Source: TFLite reference/l2normalization.h, reference/integer_ops/l2normalization.h; TFLM micro/kernels/l2norm.cc.
     """
 
     name = "l2_normalization"
@@ -27,12 +27,12 @@ class L2Normalization(Op):
         if rule.algorithm != "integer":
             raise no_rule(view, rule)
         low, high = limits(view.output().dtype)
-        middle = (low + high + 1) // 2
+        middle, early = (low + high + 1) // 2, 7 if view.output().dtype == "uint8" else 0
         depth, zero_point = view.input(0).shape[-1], view.input(0).zero_point
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             rows, out = inputs[0].reshape(-1, depth), outputs[0].reshape(-1, depth)
-            l2_normalization(rows, zero_point, middle, low, high, out)
+            l2_normalization(rows, zero_point, middle, early, low, high, out)
 
         return step
 

@@ -19,7 +19,7 @@ class ReduceMax(Reduction):
 
     name = "reduce_max"
     sources = {"tflite": "REDUCE_MAX"}
-    rules = everywhere("raw", "int8", "uint8", "int16", "int32", "int64", "float32", micro=("int8", "int16", "float32"))
+    rules = everywhere("raw", "int8", "uint8", "int16", "int32", "int64", "float32", micro=("int8", "float32"))
     choose: ClassVar[np.ufunc] = np.maximum
 
     def bind(self, view: NodeView, rule: Rule) -> Step:

@@ -11,7 +11,7 @@ class ReduceMin(ReduceMax):
 
     name = "reduce_min"
     sources = {"tflite": "REDUCE_MIN"}
-    rules = everywhere("raw", "int8", "uint8", "int16", "int32", "int64", "float32", micro=("int8", "int16", "float32"))
+    rules = everywhere("raw", "int8", "uint8", "int16", "int32", "int64", "float32", micro=("int8", "float32"))
     choose = np.minimum
 
 

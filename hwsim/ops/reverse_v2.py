@@ -13,17 +13,7 @@ class ReverseV2(Move):
     name = "reverse_v2"
     sources = {"tflite": "REVERSE_V2"}
     options = TfliteOptions("ReverseV2Options")
-    rules = everywhere(
-        "move",
-        "int8",
-        "uint8",
-        "int16",
-        "int32",
-        "int64",
-        "float32",
-        "bool",
-        micro=("int8", "int16", "int32", "float32"),
-    )
+    rules = everywhere("move", "int8", "uint8", "int16", "int32", "int64", "float32", "bool")
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (view.input(0).shape,)

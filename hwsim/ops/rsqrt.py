@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engines import Rule
+from hwsim.errors import InputError
 from hwsim.graph import NodeView
 from hwsim.kernels.inverse_sqrt import rsqrt
-from hwsim.ops._base import limits, no_rule
+from hwsim.ops._base import Arrays, Step, limits, no_rule
 from hwsim.ops._byte_function import ByteFunction, multiplier_of
 
 
 class Rsqrt(ByteFunction):
-    """Engines stop at codes below the zero point; here these give the largest code.
+    """Engines stop at codes below the zero point, and so does hwsim.
 
     Source: LiteRT tflite/kernels/elementwise.cc; TFLM micro/kernels/elementwise.cc.
     """
@@ -24,6 +25,16 @@ class Rsqrt(ByteFunction):
         "litert-reference": {"int8": Rule("newton")},
         "tflite-micro": {"int8": Rule("newton")},
     }
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        look_up, zero_point = super().bind(view, rule), view.input(0).zero_point
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            if (inputs[0] < zero_point).any():
+                raise InputError(f"{view.label}: has an input below 0; no engine has a result for it")
+            look_up(inputs, outputs)
+
+        return step
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
         if rule.algorithm != "newton":
