@@ -1,6 +1,6 @@
 """What an operator is: its outside names, its shapes, its rules by engine, and how it binds to kernels."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim.engines import Engine, Rule
 from hwsim.errors import ShapeError, UnsupportedError
-from hwsim.graph import NodeView
+from hwsim.graph import NodeView, Tensor
 
 Shape = tuple[int, ...]
 Arrays = Sequence[NDArray[Any]]
@@ -19,8 +19,11 @@ Step = Callable[[Arrays, Arrays], None]
 """Computes a node: (inputs, outputs), each array of shape (samples, *declared shape); absent inputs are empty arrays.
 """
 
-RuleFor = Rule | Callable[[NodeView], Rule | None]
-"""A rule, or a function that gives one, or None where this rule set leaves the node to the next one."""
+RuleChoice = Callable[[NodeView], Rule | None]
+"""Gives a node's rule, or None where this rule set leaves the node to the next one."""
+
+RuleFor = Rule | RuleChoice
+"""A rule, or what chooses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,15 @@ def limits(dtype: str) -> tuple[int, int]:
     """The smallest and largest value of an integer dtype."""
     info = np.iinfo(dtype)
     return int(info.min), int(info.max)
+
+
+def symmetric_int16(view: NodeView, tensors: Iterable[Tensor]) -> None:
+    """UnsupportedError where an int16 tensor among `tensors` has a zero point; engines refuse that."""
+    for tensor in tensors:
+        if tensor.dtype == "int16" and tensor.format is not None and tensor.zero_point != 0:
+            raise UnsupportedError(
+                f"{view.label}: {tensor.name!r} is int16 with zero point {tensor.zero_point}; must be 0"
+            )
 
 
 def everywhere(

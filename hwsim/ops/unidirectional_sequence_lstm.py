@@ -11,8 +11,8 @@ from hwsim.graph import NodeView, Tensor
 from hwsim.kernels.lstm import Gates, LstmParams, lstm_fixed_point, lstm_tables
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, rank
 from hwsim.ops._byte_function import multiplier_of
+from hwsim.ops._sigmoid import sigmoid_table
 from hwsim.quantizers.multiplier import quantize_multiplier
-from hwsim.quantizers.sigmoid_table import sigmoid_table
 
 WEIGHTS, RECURRENT, BIAS = range(1, 5), range(5, 9), range(12, 16)
 """Of the input, forget, cell and output gate; the input gate's are absent where it is what the forget gate leaves."""
