@@ -31,7 +31,7 @@ class SvdfParams(NamedTuple):
 
 @kernel
 def svdf(rows, features, times, bias, p, state, out):
-    """One step; `state` moves on by one.
+    """One step; `state` moves on by one. A zero point of the state is added after saturation, and wraps.
 
     rows : int8 (batch, inputs); features : int8 (filters, inputs); times : int16 or int8 (filters, memory)
     bias : int32 (units,); state : of the dtype of `times` (batch, filters, memory), the latest last
@@ -46,8 +46,9 @@ def svdf(rows, features, times, bias, p, state, out):
             for k in range(rows.shape[1]):
                 total += np.int64(features[f, k]) * (np.int64(rows[n, k]) - np.int64(p.zero_points[0]))
             value = requantize_tflite_double_rounding(wrap_int32(total), p.features[0], p.features[1])
-            value += np.int64(p.zero_points[1])
-            state[n, f, memory - 1] = clamp(value, np.int64(p.state_limits[0]), np.int64(p.state_limits[1]))
+            low, high = np.int64(p.state_limits[0]), np.int64(p.state_limits[1])
+            moved = clamp(value, low, high) + np.int64(p.zero_points[1])
+            state[n, f, memory - 1] = ((moved - low) & (high - low)) + low
         for unit in range(out.shape[1]):
             total = np.int64(bias[unit])
             for f in range(unit * p.rank, (unit + 1) * p.rank):

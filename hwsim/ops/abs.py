@@ -21,8 +21,8 @@ class Abs(ByteFunction):
     sources = {"tflite": "ABS"}
     options = TfliteOptions("AbsOptions")
     rules = {
-        "litert-reference": {"int8": Rule("double_rounding", "float32")},
-        "tflite-micro": {"int8": Rule("double_rounding", "float32")},
+        "litert-reference": dict.fromkeys(("int8", "int16"), Rule("double_rounding", "float32")),
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:

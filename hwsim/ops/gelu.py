@@ -11,12 +11,13 @@ from hwsim.graph import NodeView
 from hwsim.kernels.tanhf import tanhf
 from hwsim.ops._base import TfliteOptions
 from hwsim.ops._byte_function import ByteFunction, fill_from_real, real_values
+from hwsim.ops._table_int16 import fill_interpolated
 
 Reals = NDArray[np.float32]
 
 
 class Gelu(ByteFunction):
-    """A table of float32 values; TFLM lacks it.
+    """A table of float32 values, for 16 bits of 513 of them; TFLM lacks it.
 
     Source: LiteRT tflite/kernels/gelu.cc, reference/gelu.h.
     """
@@ -24,11 +25,16 @@ class Gelu(ByteFunction):
     name = "gelu"
     sources = {"tflite": "GELU"}
     options = TfliteOptions("GeluOptions", {"approximate": "Approximate"})
-    rules = {"litert-reference": {"int8": Rule("float_table"), "uint8": Rule("float_table")}}
+    rules = {
+        "litert-reference": {"int8": Rule("float_table"), "uint8": Rule("float_table"), "int16": Rule("interpolated")}
+    }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
         compute = _approximate if view.attributes.get("approximate") else _exact
-        fill_from_real(view, rule, compute(real_values(view, values)), out)
+        if rule.algorithm == "interpolated":
+            fill_interpolated(view, compute, values, out)
+        else:
+            fill_from_real(view, rule, compute(real_values(view, values)), out)
 
 
 def _exact(x: Reals) -> Reals:

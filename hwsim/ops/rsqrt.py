@@ -11,6 +11,9 @@ from hwsim.graph import NodeView
 from hwsim.kernels.inverse_sqrt import rsqrt
 from hwsim.ops._base import Arrays, Step, limits, no_rule
 from hwsim.ops._byte_function import ByteFunction, multiplier_of
+from hwsim.ops._table_int16 import fill_interpolated
+
+Reals = NDArray[np.float32]
 
 
 class Rsqrt(ByteFunction):
@@ -22,8 +25,8 @@ class Rsqrt(ByteFunction):
     name = "rsqrt"
     sources = {"tflite": "RSQRT"}
     rules = {
-        "litert-reference": {"int8": Rule("newton")},
-        "tflite-micro": {"int8": Rule("newton")},
+        "litert-reference": {"int8": Rule("newton"), "int16": Rule("interpolated")},
+        "tflite-micro": {"int8": Rule("newton"), "int16": Rule("newton")},
     }
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
@@ -37,11 +40,20 @@ class Rsqrt(ByteFunction):
         return step
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
+        source, output = np.float32(view.input(0).scale), np.float32(view.output().scale)
+        if rule.algorithm == "interpolated":
+            fill_interpolated(view, lambda x: _reciprocal_root(x, np.float32(32767.0) * output), values, out)
+            return
         if rule.algorithm != "newton":
             raise no_rule(view, rule)
-        source, output = np.float32(view.input(0).scale), np.float32(view.output().scale)
         multiplier, shift = multiplier_of(1.0 / float(np.sqrt(source) * output))
         rsqrt(values, multiplier, shift, view.output().zero_point, *limits(view.output().dtype), out)
+
+
+def _reciprocal_root(x: Reals, largest: np.float32) -> Reals:
+    """1 / sqrt(x), and `largest` from 0 down."""
+    root = np.sqrt(np.where(x > 0, x, np.float32(1.0)))
+    return np.where(x > 0, np.float32(1.0) / root, largest)
 
 
 OP = Rsqrt()
