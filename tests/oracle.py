@@ -10,6 +10,7 @@ import numpy as np
 from hwsim.graph import Graph, Tensor
 from tests import naive
 from tests.oracle_activations import HANDLERS_ACTIVATIONS
+from tests.oracle_more import HANDLERS_MORE
 from tests.oracle_moves import HANDLERS_MOVES
 
 Array = np.ndarray[Any, Any]
@@ -168,3 +169,4 @@ HANDLERS = {
 } | {"squeeze": reshape}  # fmt: skip
 HANDLERS |= HANDLERS_MOVES
 HANDLERS |= HANDLERS_ACTIVATIONS
+HANDLERS |= HANDLERS_MORE
