@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import hwsim
+from hwsim.engines import real_engines
 from hwsim.errors import HwsimError, UnsupportedError
 from hwsim.graph import Graph
 from hwsim.graph.probes import probe_inputs
@@ -59,7 +60,7 @@ def operator_rows() -> Iterator[list[object]]:
 
 def rows_for(name: str, graph: Graph, inputs: list[np.ndarray]) -> Iterator[list[object]]:
     """One row for each engine."""
-    for engine in hwsim.engines():
+    for engine in real_engines():
         try:
             check = hwsim.verify(graph, inputs, engine=engine)
         except UnsupportedError as error:
@@ -79,7 +80,7 @@ def accuracy_rows(folder: Path, images: Path) -> Iterator[list[object]]:
     graph = hwsim.load(folder / "pretrainedResnet_quant.tflite")
     with np.load(images) as data:
         x, y = (data["x"].astype(np.int16) - 128).astype(np.int8), data["y"]
-    for name, profile in hwsim.engines().items():
+    for name, profile in real_engines().items():
         ours = hwsim.simulate(graph, x, name).outputs[0].argmax(axis=1)
         real = ReferenceSession(graph, profile).tensors({graph.inputs[0]: x[:, None]})[graph.outputs[0]]
         theirs = real.reshape(len(x), -1).argmax(axis=1)
@@ -93,7 +94,7 @@ def accuracy_rows(folder: Path, images: Path) -> Iterator[list[object]]:
 
 def page(networks: list[list[object]], operators: list[list[object]], accuracy: list[list[object]]) -> str:
     """The page."""
-    versions = sorted({f"{e.package} {installed(e)}" for e in hwsim.engines().values() if e.package})
+    versions = sorted({f"{e.package} {installed(e)}" for e in real_engines().values()})
     columns = ["what", "engine", "tensors", "elements", "differing"]
     ran = [row for row in networks + operators if isinstance(row[4], int)]
     skipped = [[row[0], row[1], row[4]] for row in networks + operators if not isinstance(row[4], int)]
@@ -117,7 +118,7 @@ def page(networks: list[list[object]], operators: list[list[object]], accuracy: 
 
 def write_readme(networks: list[list[object]]) -> None:
     """The README's short table: differing of all elements, network by engine, for networks that some engine runs."""
-    engines, cells = list(hwsim.engines()), {}
+    engines, cells = list(real_engines()), {}
     for name, engine, _, elements, differing in networks:
         cells[name, engine] = f"{differing} of {elements}" if isinstance(differing, int) else "no kernel"
     names = dict.fromkeys(row[0] for row in networks if isinstance(row[4], int))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hwsim
+from hwsim.engines import real_engines
 from hwsim.graph import Affine, Graph, Node, Tensor
 from hwsim.importers.tflite_writer import to_tflite
 from hwsim.verify.reference import ReferenceSession
@@ -113,7 +114,7 @@ def add_layer(build: Builder, layer: Layer, arrays: dict[str, Array]) -> None:
 def golden(graph: Graph, codes: Array) -> dict[str, Array]:
     """Outputs of every real engine, and a digest of every tensor that it computed."""
     stored = {}
-    for name, profile in hwsim.engines().items():
+    for name, profile in real_engines().items():
         tensors = ReferenceSession(graph, profile).tensors({graph.inputs[0]: codes[:, None]})
         stored[f"{name}/output"] = tensors[graph.outputs[0]].reshape(len(codes), -1)
         for node in graph.nodes:
@@ -138,7 +139,7 @@ def main() -> None:
     shipped = hwsim.load(SHIPPED / "network.tflite")
     codes = (x.astype(np.int16) - 128).astype(np.int8)
     np.savez_compressed(SHIPPED / "golden.npz", **golden(shipped, codes))
-    for name in hwsim.engines():
+    for name in real_engines():
         right = (hwsim.simulate(shipped, codes, name).outputs[0].argmax(axis=1) == y).mean()
         print(f"{name}: {100 * right:.1f} % of {IMAGES} images")
 

@@ -22,6 +22,7 @@ from tests.naive.rounding import (
     half_up,
     quantize_multiplier,
     reduced_int64,
+    single_rounding,
     type_range,
     wrap,
 )
@@ -405,7 +406,8 @@ def assign_variable(options: Any, tensors: Any, values: Any, output: Any, engine
 def svdf(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
     """TFLite reference/svdf.h; TFLM svdf_common.cc, scales in float64."""
     x, features, times, bias, state = values
-    kind: Any = np.float64 if _micro(engine) else np.float32
+    kind: Any = np.float32 if engine.startswith("l") or engine == "xnnpack" else np.float64
+    rounded = single_rounding if engine == "cmsis-nn-single-rounding" else double_rounding
     scales = [kind(_pair(t)[0]) for t in (*tensors[:3], tensors[4], output)]
     into = quantize_multiplier(float(scales[0] * scales[1] / scales[3]))
     onward = quantize_multiplier(float(scales[3] * scales[2] / scales[4]))
@@ -415,7 +417,7 @@ def svdf(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -
         for f in range(filters):
             past = [int(v) for v in state[n, f * memory + 1 : (f + 1) * memory]]
             total = sum(int(w) * (int(v) - zero) for w, v in zip(features[f], x[n], strict=True))
-            latest = clamp(double_rounding(wrap(total), *into), *type_range(state.dtype)) + state_zero
+            latest = clamp(rounded(wrap(total), *into), *type_range(state.dtype)) + state_zero
             state[n, f * memory : (f + 1) * memory] = [*past, wrap(latest, bits)]
 
     def source(index: tuple[int, ...]) -> int:
@@ -423,15 +425,15 @@ def svdf(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -
         total = int(bias[unit])
         for f in range(unit * options["rank"], (unit + 1) * options["rank"]):
             total += sum(int(times[f, m]) * (int(state[n, f * memory + m]) - state_zero) for m in range(memory))
-        return clamp(double_rounding(wrap(total), *onward) + out_zero, -128, 127)
+        return clamp(rounded(wrap(total), *onward) + out_zero, -128, 127)
 
     return _fill(output, source)
 
 
 def unidirectional_sequence_lstm(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    """TFLM lstm_eval.h; LiteRT lstm_eval.cc, EvalInteger8x8_16Lstm."""
+    """TFLM lstm_eval.h; CMSIS-NN arm_nn_lstm_step_s8.c; LiteRT lstm_eval.cc, EvalInteger8x8_16Lstm."""
     x, hidden, cell = values[0], values[18], values[19]
-    micro, wide = _micro(engine), output.dtype == "int16"
+    micro, wide = engine in ("tflite-micro", "cmsis-nn"), output.dtype == "int16"
     (sx, zx), (sh, zh), power = _pair(tensors[0]), _pair(tensors[18]), round(math.log2(_pair(tensors[19])[0]))
     f32, step = np.float32, 2.0**-12
     clip = math.trunc(options["cell_clip"] / 2.0**power)
@@ -445,7 +447,7 @@ def unidirectional_sequence_lstm(options: Any, tensors: Any, values: Any, output
             real = float(f32(scale) * f32(_pair(tensors[first + number])[0])) / step
             rule = reduced_int64 if wide else double_rounding
             parts.append(rule(total if wide else wrap(total), *quantize_multiplier(real)))
-        second = _saturated(parts[1]) if micro else parts[1]
+        second = _saturated(parts[1]) if _micro(engine) else parts[1]
         return _saturated(_saturated(parts[0]) + second)
 
     def logistic(v: int) -> int:
@@ -468,7 +470,8 @@ def unidirectional_sequence_lstm(options: Any, tensors: Any, values: Any, output
     def updated(kept: int, added: int) -> int:
         if micro:
             first = _saturated(double_rounding(kept, *quantize_multiplier(2.0**-15)))
-            second = _saturated(double_rounding(added, *quantize_multiplier(2.0 ** (-30 - power))))
+            second = double_rounding(added, *quantize_multiplier(2.0 ** (-30 - power)))
+            second = _saturated(second) if _micro(engine) else second
         else:
             first, second = wrap(divide_by_pot(kept, 15), 16), wrap(divide_by_pot(added, 30 + power), 16)
         value = _saturated(first + second)

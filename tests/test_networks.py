@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hwsim
+from hwsim.engines import real_engines
 from hwsim.errors import UnsupportedError
 from hwsim.graph.probes import probe_inputs
 from hwsim.verify.reference import ReferenceSession, installed
@@ -11,7 +12,7 @@ from hwsim.verify.reference import ReferenceSession, installed
 INT8 = ["ad01_int8", "hello_world_int8", "kws_ref_model", "micro_speech_quantized", "pretrainedResnet_quant",
         "tf2_mobilenet_v2_1.0_224_ptq", "vww_96_int8"]  # fmt: skip
 UINT8 = ["deeplabv3_mnv2_dm05_pascal_quant", "mobilenet_v1_0.25_128_quant"]
-ENGINES = sorted(hwsim.engines())
+ENGINES = sorted(real_engines())
 
 
 @pytest.fixture

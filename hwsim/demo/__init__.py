@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from hwsim.engines import Engine, engines
+from hwsim.engines import Engine, real_engines
 from hwsim.graph import Graph
 from hwsim.importers import load_bytes
 from hwsim.reports.console import print_json, table
@@ -44,7 +44,7 @@ def run_demo(out: Console, err: Console, *, as_json: bool = False) -> int:
     golden = _arrays("golden.npz")
     facts: dict[str, Any] = {"network": graph.name, "nodes": len(graph.nodes), "images": len(x), "engines": {}}
     with Progress(console=err, transient=True, disable=not sys.stderr.isatty()) as progress:
-        for name, profile in engines().items():
+        for name, profile in real_engines().items():
             task = progress.add_task(name, total=len(x) + LIVE_IMAGES)
             run = simulate(graph, x, profile, keep_tensors=True, progress=partial(progress.advance, task))
             live = _live(graph, profile, x)

@@ -8,7 +8,7 @@ from hwsim._rooms import callable_room
 from hwsim.engines._profile import Engine, Rule
 from hwsim.errors import InputError, unknown
 
-__all__ = ["Engine", "Rule", "engine", "engines"]
+__all__ = ["Engine", "Rule", "engine", "engines", "real_engines"]
 
 
 @cache
@@ -26,6 +26,11 @@ def engine(name: str | Engine) -> Engine:
     if name not in engines():
         raise InputError(unknown("engine", name, engines()))
     return engines()[name]
+
+
+def real_engines() -> dict[str, Engine]:
+    """The engines that `hwsim.verify` can run for real."""
+    return {name: profile for name, profile in engines().items() if profile.reference is not None}
 
 
 callable_room(__name__, engines)

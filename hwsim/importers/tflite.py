@@ -75,7 +75,7 @@ class _GraphReader:
     def _part(self, number: int) -> tuple[list[Tensor], list[Node]]:
         """The tensors and nodes of one subgraph."""
         subgraph = self._reader.table(self._model, "Subgraphs", number)
-        self._tensors = TensorReader(self._reader, self._model)
+        self._tensors = TensorReader(self._reader, self._model, number)
         tensors = self._tensors.tensors(subgraph)
         operators = self._reader.tables(subgraph, "Operators", OPERATOR_BYTES)
         return tensors, [self._node(index, table, tensors) for index, table in enumerate(operators)]

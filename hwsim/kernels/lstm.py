@@ -1,6 +1,7 @@
 """One layer of long short-term memory in integers: 16-bit gates and cell, 8- or 16-bit input and hidden state.
 
-Source: TFLM micro/kernels/lstm_eval.h, lstm_eval_common.cc; LiteRT tflite/kernels/lstm_eval.cc, EvalInteger8x8_16Lstm.
+Source: TFLM micro/kernels/lstm_eval.h, lstm_eval_common.cc; LiteRT tflite/kernels/lstm_eval.cc, EvalInteger8x8_16Lstm;
+ARM-software/CMSIS-NN Source/NNSupportFunctions/arm_nn_lstm_step_s8.c.
 """
 
 from typing import NamedTuple
@@ -43,7 +44,7 @@ class LstmParams(NamedTuple):
     cell_power : the cell's scale is 2^cell_power
     clip : the cell is limited to [-clip, clip]; 0 for no limit
     coupled : whether the input gate is what the forget gate leaves
-    added_saturates : whether input gate * cell gate is limited to 16 bits before it is added
+    parts_saturate : whether both parts of a gate, and of the cell, are limited to 16 bits before they are added
     minimum, maximum : of the hidden state's codes
     """
 
@@ -55,7 +56,7 @@ class LstmParams(NamedTuple):
     cell_power: int
     clip: int
     coupled: bool
-    added_saturates: bool
+    parts_saturate: bool
     minimum: int
     maximum: int
 
@@ -84,10 +85,10 @@ def dot(codes, zero_point, weights):
 
 
 @kernel
-def gate_sums(codes, state, gates, p, saturate_each, out):
-    """What each gate's activation sees, in steps of 2^-12. codes : (inputs,); state : (cells,); out : int64 (4, cells).
+def gate_sums(codes, state, gates, p, out):
+    """What each gate's activation sees, in steps of 2^-12.
 
-    saturate_each : TFLM limits both parts to 16 bits before it adds them, LiteRT the first part and the sum
+    codes : (inputs,); state : (cells,); out : int64 (4, cells)
     """
     for gate in range(4):
         for c in range(out.shape[1]):
@@ -95,7 +96,7 @@ def gate_sums(codes, state, gates, p, saturate_each, out):
             value = saturate_int16(rounded(total, gates.multiplier[gate, 0], gates.shift[gate, 0], p.wide))
             total = dot(state, p.zero_points[1], gates.recurrent[gate, c])
             more = rounded(total, gates.multiplier[gate, 1], gates.shift[gate, 1], p.wide)
-            if saturate_each:
+            if p.parts_saturate:
                 more = saturate_int16(more)
             out[gate, c] = saturate_int16(value + more)
 
@@ -108,7 +109,7 @@ def limited(cell, clip):
 
 @kernel
 def lstm_tables(inputs, gates, p, table, hidden, cell, out):
-    """TFLM: activations by a table of the logistic function; every product requantized.
+    """TFLM and CMSIS-NN: activations by a table of the logistic function; every product requantized.
 
     inputs : (batch, steps, inputs); hidden, out's last axis : (batch, cells), of one dtype; cell : int16 (batch, cells)
     out : (batch, steps, cells); table : see `sigmoid_int16.logistic_int16`
@@ -120,7 +121,7 @@ def lstm_tables(inputs, gates, p, table, hidden, cell, out):
     multiplier, shift = np.int64(3) << np.int64(max(left, 0)), np.int64(max(-left, 0))
     for n in range(inputs.shape[0]):
         for t in range(inputs.shape[1]):
-            gate_sums(inputs[n, t], hidden[n], gates, p, True, sums)
+            gate_sums(inputs[n, t], hidden[n], gates, p, sums)
             for gate in range(4):
                 if gate == 2:
                     tanh_int16(sums[gate], np.int64(3), np.int64(0), table, active[gate])
@@ -131,7 +132,7 @@ def lstm_tables(inputs, gates, p, table, hidden, cell, out):
                 kept = saturate_int16(requantize_tflite_double_rounding(kept, p.kept[0], p.kept[1]))
                 added = np.int64(active[0, c]) * np.int64(active[2, c])
                 added = requantize_tflite_double_rounding(added, p.added[0], p.added[1])
-                if p.added_saturates:
+                if p.parts_saturate:
                     added = saturate_int16(added)
                 cell[n, c] = limited(saturate_int16(kept + added), p.clip)
             tanh_int16(cell[n], multiplier, shift, table, curve)
@@ -149,7 +150,7 @@ def lstm_fixed_point(inputs, gates, p, hidden, cell, out):
     sums = np.empty((4, cells), np.int64)
     for n in range(inputs.shape[0]):
         for t in range(inputs.shape[1]):
-            gate_sums(inputs[n, t], hidden[n], gates, p, False, sums)
+            gate_sums(inputs[n, t], hidden[n], gates, p, sums)
             for c in range(cells):
                 forget = logistic_q15(sums[1, c], 3)
                 enter = np.int64(32767) - forget if p.coupled else logistic_q15(sums[0, c], 3)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.kernels import kernel
 from hwsim.kernels.integers import clamp, wrap_int32
-from hwsim.kernels.requantize import requantize_tflite_double_rounding
+from hwsim.kernels.requantize import requantize_single_rounding, requantize_tflite_double_rounding
 
 
 class SvdfParams(NamedTuple):
@@ -19,6 +19,7 @@ class SvdfParams(NamedTuple):
     features, times : multiplier and shift
     rank : filters that are summed into one output
     state_limits, limits : the smallest and largest code of the state and of the output
+    once : whether sums are rounded once
     """
 
     zero_points: tuple[int, int, int]
@@ -27,6 +28,15 @@ class SvdfParams(NamedTuple):
     rank: int
     state_limits: tuple[int, int]
     limits: tuple[int, int]
+    once: bool
+
+
+@kernel
+def rounded(total, multiplier, shift, once):
+    """A sum of products through its multiplier, rounded once or twice."""
+    if once:
+        return requantize_single_rounding(total, multiplier, shift)
+    return requantize_tflite_double_rounding(total, multiplier, shift)
 
 
 @kernel
@@ -45,7 +55,7 @@ def svdf(rows, features, times, bias, p, state, out):
             total = np.int64(0)
             for k in range(rows.shape[1]):
                 total += np.int64(features[f, k]) * (np.int64(rows[n, k]) - np.int64(p.zero_points[0]))
-            value = requantize_tflite_double_rounding(wrap_int32(total), p.features[0], p.features[1])
+            value = rounded(wrap_int32(total), p.features[0], p.features[1], p.once)
             low, high = np.int64(p.state_limits[0]), np.int64(p.state_limits[1])
             moved = clamp(value, low, high) + np.int64(p.zero_points[1])
             state[n, f, memory - 1] = ((moved - low) & (high - low)) + low
@@ -54,5 +64,5 @@ def svdf(rows, features, times, bias, p, state, out):
             for f in range(unit * p.rank, (unit + 1) * p.rank):
                 for m in range(memory):
                     total += np.int64(times[f, m]) * (np.int64(state[n, f, m]) - np.int64(p.zero_points[1]))
-            value = requantize_tflite_double_rounding(wrap_int32(total), p.times[0], p.times[1])
+            value = rounded(wrap_int32(total), p.times[0], p.times[1], p.once)
             out[n, unit] = clamp(value + np.int64(p.zero_points[2]), np.int64(p.limits[0]), np.int64(p.limits[1]))

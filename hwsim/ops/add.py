@@ -8,6 +8,7 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.add import AddParams, add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
+from hwsim.kernels.single_rounding import add_single_rounding
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
@@ -36,11 +37,13 @@ class Add(Op):
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
+        known = {"tflite": add_tflite_reference, "tflite_simd": add_tflite_reference, "xnnpack": add_xnnpack}
+        known |= {"tflite_single": add_single_rounding}
+        if rule.algorithm not in known:
             raise no_rule(view, rule)
         shape = view.output().shape
         params = xnnpack_params(view, 1) if rule.algorithm == "xnnpack" else tflite_params(view)
-        rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference
+        rest = known[rule.algorithm]
         vector, width = VECTORS[view.input(0).dtype]
         size = prod(shape)
         body = size - size % width if rule.algorithm == "tflite_simd" else 0
@@ -54,7 +57,7 @@ class Add(Op):
                 rest(first, second, params, body, size, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not _fits(params, inputs, outputs) or 0 < body < LANES:
+            if not _fits(params, inputs, outputs) or 0 < body < LANES or rule.algorithm == "tflite_single":
                 return None
             inputs = [np.ascontiguousarray(array) for array in inputs]  # a constant is one value for all samples
             whole = body or size

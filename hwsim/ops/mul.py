@@ -5,6 +5,7 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
+from hwsim.kernels.single_rounding import mul_single_rounding
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
@@ -36,6 +37,7 @@ class Mul(Op):
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
+        known |= {"tflite_single": mul_single_rounding}
         if rule.algorithm not in known:
             raise no_rule(view, rule)
         kernel, params, shape = known[rule.algorithm], _params(view, rule), view.output().shape

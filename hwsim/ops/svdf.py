@@ -7,7 +7,7 @@ from hwsim.engines import Rule
 from hwsim.errors import GraphError, ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.svdf import SvdfParams, svdf
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, rank
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, no_rule, rank
 from hwsim.ops._byte_function import multiplier_of
 from hwsim.quantizers.multiplier import effective_scale
 
@@ -62,6 +62,8 @@ class Svdf(Op):
         return view.input(0).shape[0] * features[0] * (features[1] + times[1])
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule.algorithm not in ("double_rounding", "single_rounding"):
+            raise no_rule(view, rule)
         features, times = view.constant(1), view.constant(2)
         if features.dtype != np.int8 or times.dtype != view.input(STATE).dtype:
             raise GraphError(
@@ -98,6 +100,7 @@ def _params(view: NodeView, rule: Rule) -> SvdfParams:
         view.integer("rank", 1),
         limits(state.dtype),
         limits(output.dtype),
+        rule.algorithm == "single_rounding",
     )
 
 

@@ -24,8 +24,8 @@ CELL_POWERS = range(-15, -8)
 
 
 class UnidirectionalSequenceLstm(Op):
-    """16-bit gates and cell. TFLM takes 8- and 16-bit inputs and reads its activations off a table; LiteRT takes 8-bit
-    ones and computes them in gemmlowp's fixed point.
+    """16-bit gates and cell. TFLM takes 8- and 16-bit inputs and reads its activations off a table; CMSIS-NN does too,
+    and limits only sums to 16 bits; LiteRT takes 8-bit inputs and computes activations in gemmlowp's fixed point.
 
     Source: LiteRT tflite/kernels/unidirectional_sequence_lstm.cc, lstm_eval.cc; TFLM micro/kernels/lstm_eval_common.cc.
     """
@@ -45,7 +45,8 @@ class UnidirectionalSequenceLstm(Op):
     )
     rules = {
         "litert-reference": {"int8": Rule("fixed_point", "float32")},
-        "tflite-micro": {"int8": Rule("tables", "float32_product"), "int16": Rule("tables", "float32_product")},
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tables", "float32_product")),
+        "cmsis-nn": dict.fromkeys(("int8", "int16"), Rule("tables_sums_saturate", "float32_product")),
     }
     state = (HIDDEN, CELL)
 
@@ -74,7 +75,7 @@ class UnidirectionalSequenceLstm(Op):
         return first * second * cells * (depth + cells) * len(_given(view, WEIGHTS))
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule.algorithm not in ("tables", "fixed_point"):
+        if rule.algorithm not in ("tables", "tables_sums_saturate", "fixed_point"):
             raise no_rule(view, rule)
         _refuse(view, rule)
         gates, params, table = _gates(view, rule), _params(view, rule), sigmoid_table()
@@ -83,7 +84,7 @@ class UnidirectionalSequenceLstm(Op):
         def step(inputs: Arrays, outputs: Arrays) -> None:
             for x, hidden, cell, out in zip(inputs[0], inputs[HIDDEN], inputs[CELL], outputs[0], strict=True):
                 x, out = (x.swapaxes(0, 1), out.swapaxes(0, 1)) if time_major else (x, out)
-                if rule.algorithm == "tables":
+                if rule.algorithm != "fixed_point":
                     lstm_tables(x, gates, params, table, hidden, cell, out)
                 else:
                     lstm_fixed_point(x, gates, params, hidden, cell, out)
@@ -105,7 +106,7 @@ def _refuse(view: NodeView, rule: Rule) -> None:
         raise UnsupportedError(f"{view.label}: has diagonal recurrent weights; hwsim runs full ones only")
     if view.text("activation", "tanh") != "tanh":
         raise UnsupportedError(f"{view.label}: activation is {view.text('activation')!r}; hwsim runs 'tanh' only")
-    if _coupled(view) and rule.algorithm == "tables":
+    if _coupled(view) and rule.algorithm != "fixed_point":
         raise UnsupportedError(f"{view.label}: has no input gate; TensorFlow Lite Micro needs all four gates")
     if view.input(CELL).dtype != "int16" or view.input(HIDDEN).dtype != view.input(0).dtype:
         raise UnsupportedError(
@@ -184,7 +185,7 @@ def _params(view: NodeView, rule: Rule) -> LstmParams:
         power,
         limit,
         _coupled(view),
-        True,
+        rule.algorithm == "tables",
         *limits(hidden.dtype),
     )
 

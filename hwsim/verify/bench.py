@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hwsim.engines import Engine, engines
+from hwsim.engines import Engine, real_engines
 from hwsim.engines import engine as engine_called
 from hwsim.errors import HwsimError, InputError
 from hwsim.graph import Graph, NodeView
@@ -137,7 +137,7 @@ def measure(
     if not seconds > 0:
         raise InputError(f"seconds is {seconds:g}; expected more than 0")
     macs = sum(operator(view).macs(view) for view in (NodeView(graph, node) for node in graph.nodes))
-    real = [engine_called(name) for name in against] if against is not None else list(engines().values())
+    real = [engine_called(name) for name in against] if against is not None else list(real_engines().values())
     cells = []
     with TemporaryDirectory(prefix="hwsim-", ignore_cleanup_errors=True) as name:
         course = _Course(Path(name), graph, profile, real, seconds, on_compilation)

@@ -198,6 +198,11 @@ class _Layout:
 
 
 def _version(engine: Engine) -> str:
+    if engine.reference is None:
+        raise ReferenceEngineError(
+            f"engine {engine.name!r} is no Python package and cannot be run here; record its tensors and give them as "
+            f"a golden .npz, or name one of {', '.join(RUNNERS)}"
+        )
     if engine.reference not in RUNNERS:
         raise ReferenceEngineError(f"engine {engine.name!r} cannot be run here; expected one of {', '.join(RUNNERS)}")
     if (version := installed(engine)) is None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hwsim
+from hwsim.engines import real_engines
 from hwsim.errors import UnsupportedError
 from hwsim.graph.probes import probe_inputs
 from hwsim.ops import operators
@@ -12,7 +13,7 @@ from tests import oracle
 from tests.random_graphs import MAKERS, many
 from tests.random_more import MAKERS_MORE
 
-ENGINES = sorted(hwsim.engines())
+ENGINES = sorted(real_engines())
 MICRO_UINT8 = {"dequantize", "reshape", "squeeze"}
 """The only operators that TFLM runs on uint8."""
 
