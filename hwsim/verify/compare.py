@@ -181,7 +181,7 @@ def _largest_gap(expected: Array, actual: Array) -> float:
 def _difference(node: BoundNode, slot: int, index: int, inputs: list[Array], wrong: Array, expected: Array,
                 actual: Array, start: int) -> Difference:  # fmt: skip
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
-    details = trace(node.view, node.rule, inputs, where) if slot == 0 else {}
+    details = trace(node.view, node.rule, inputs, where) if slot == 0 and node.view.outputs else {}
     sample, batch = where[0] + start, expected.shape[1] if expected.ndim > 1 else 1
     inner = where[1:]
     row = (sample * batch + inner[0], *inner[1:]) if inner else (sample,)
