@@ -285,8 +285,8 @@ def test_unknown_builtin_keeps_its_name():
     [
         (("CUSTOM", "Detect"), "CUSTOM:Detect"),
         (900, "BUILTIN_900"),
-        ((0, None, 35), "RNN"),
-        ((35, None, 0), "RNN"),
+        ((0, None, 24), "RNN"),
+        ((24, None, 0), "RNN"),
         ((206, None, 127), "STABLEHLO_COMPOSITE"),
     ],
 )  # fmt: skip
