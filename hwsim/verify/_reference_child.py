@@ -204,7 +204,7 @@ def execute(folder: Path, request: Request) -> dict[str, Any]:
     with (folder / "tensors.bin").open("wb") as file:
         store = Store(file, request["samples"])
         for sample in range(request["samples"]):
-            if sample == 0 or not request["stateful"]:
+            if sample == 0 or not request.get("stateful"):
                 with stage("load the model"):
                     session = RUNNERS[request["reference"]](model, request)
             with stage(f"run sample {sample}"):

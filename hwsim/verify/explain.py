@@ -145,7 +145,7 @@ def explain_accumulators(
     stages = {
         name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum)
         for name in ROUNDINGS
-        if name != "accumulator"
+        if name not in ("accumulator", "reduced_int64")
     }
     differing = {Rule(name): int(np.count_nonzero(requantized(sums, stage) != codes)) for name, stage in stages.items()}
     return _explanation("output stage", Rule(used), differing, codes.size)
