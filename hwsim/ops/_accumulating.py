@@ -25,7 +25,7 @@ class Accumulating(Op):
     def known_rules(self, view: NodeView) -> list[Rule]:
         """The engines' rules, and every other rounding and scale precision."""
         own = super().known_rules(view)
-        roundings = [name for name in ROUNDINGS if name != "accumulator"]
+        roundings = [name for name in ROUNDINGS if name not in ("accumulator", "reduced_int64")]
         modes = ("exact", *self.accumulators)
         others = [Rule(rounding, scale, mode) for mode in modes for rounding in roundings for scale in SCALE_PRECISIONS]
         return list(dict.fromkeys([*own, *others]))
