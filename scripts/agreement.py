@@ -23,7 +23,7 @@ from hwsim.verify.reference import ReferenceSession, installed
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.random_graphs import MAKERS, inputs_for, many  # noqa: E402
+from tests.random_graphs import MAKERS, dtypes, inputs_for, many  # noqa: E402
 
 SAMPLES, NODES = 20, 40
 MARKER, END = "<!-- agreement: written by scripts/agreement.py -->", "<!-- end -->"
@@ -52,7 +52,7 @@ def network_rows(folder: Path) -> Iterator[list[object]]:
 def operator_rows() -> Iterator[list[object]]:
     """The same for random graphs of one operator."""
     for op in sorted(MAKERS):
-        for dtype in ("int8", "uint8"):
+        for dtype in sorted({"int8", "uint8"} & {*dtypes(op)}):
             graph = many(op, dtype, NODES, seed=7)
             yield from rows_for(f"{op} {dtype}", graph, inputs_for(graph, 3))
 

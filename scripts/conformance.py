@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hwsim
-from hwsim.engines import Engine
+from hwsim.engines import Engine, real_engines
 from hwsim.errors import HwsimError, ReferenceEngineError, UnsupportedError
 from hwsim.importers.tflite_writer import to_tflite
 from hwsim.reports.markdown import table
@@ -28,6 +28,7 @@ from hwsim.verify.reference import installed, run_reference
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.random_graphs import MAKERS, dtypes, inputs_for, many  # noqa: E402
+from tests.random_more import STATEFUL  # noqa: E402
 
 MODELS, FILE_MODELS, SAMPLES, SEED = 200, 100, 3, 2026
 PAGE = ROOT / "docs" / "conformance.md"
@@ -71,7 +72,7 @@ def main() -> int:
 
 def every_cell(ops: Iterable[str], models: int) -> Iterator[Cell]:
     """Every operator, dtype and engine."""
-    wanted = [(op, dtype, engine) for op in ops for dtype in dtypes(op) for engine in hwsim.engines().values()]
+    wanted = [(op, dtype, engine) for op in ops for dtype in dtypes(op) for engine in real_engines().values()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the work is done in child processes
         for cell in pool.map(lambda case: compared(*case, models), wanted):
             print(cell.op, cell.dtype, cell.engine, cell, cell.refused, flush=True)
@@ -84,7 +85,7 @@ def compared(op: str, dtype: str, engine: Engine, models: int) -> Cell:
     for start in range(0, models, FILE_MODELS):
         graph = many(op, dtype, min(FILE_MODELS, models - start), seed=SEED + start)
         try:
-            check = hwsim.verify(graph, inputs_for(graph, SAMPLES, seed=start), engine=engine)
+            check = hwsim.verify(graph, inputs_for(graph, SAMPLES, seed=start), engine=engine, stateful=op in STATEFUL)
         except UnsupportedError as error:
             return Cell(op, dtype, engine.name, refused=str(error), real=refusal(op, dtype, engine))
         elements += sum(record.elements for record in check.tensors)
@@ -112,8 +113,8 @@ def refusal(op: str, dtype: str, engine: Engine) -> str:
 
 def page(cells: list[Cell], models: int, seconds: float) -> str:
     """The page."""
-    engines = list(hwsim.engines())
-    versions = sorted({f"{e.package} {installed(e)}" for e in hwsim.engines().values() if e.package})
+    engines = list(real_engines())
+    versions = sorted({f"{e.package} {installed(e)}" for e in real_engines().values() if e.package})
     ran = [cell for cell in cells if not cell.refused]
     found = {(cell.op, cell.dtype, cell.engine): str(cell) for cell in cells}
     rows = [

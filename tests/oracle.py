@@ -11,6 +11,7 @@ from hwsim.graph import Graph, Tensor
 from tests import naive
 from tests.oracle_activations import HANDLERS_ACTIVATIONS
 from tests.oracle_int16 import softmax as softmax_int16
+from tests.oracle_more import HANDLERS_MORE
 from tests.oracle_moves import HANDLERS_MOVES, broadcast_run
 from tests.oracle_products import HANDLERS_PRODUCTS
 
@@ -226,3 +227,4 @@ HANDLERS = {
 HANDLERS |= HANDLERS_MOVES
 HANDLERS |= HANDLERS_ACTIVATIONS
 HANDLERS |= HANDLERS_PRODUCTS
+HANDLERS |= HANDLERS_MORE

@@ -10,6 +10,7 @@ from hwsim.graph import Graph, Node, Tensor
 from hwsim.graph.probes import probe_inputs
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
+from tests.random_more import LITERT, MAKERS_MORE
 from tests.random_moves import MAKERS_MOVES
 from tests.random_products import MAKERS_PRODUCTS
 
@@ -280,6 +281,7 @@ MAKERS: dict[str, Callable[[Generator, str], Graph]] = {
 MAKERS |= MAKERS_MOVES
 MAKERS |= MAKERS_ACTIVATIONS
 MAKERS |= MAKERS_PRODUCTS
+MAKERS |= MAKERS_MORE
 
 
 VARIANTS = {
@@ -297,12 +299,12 @@ FULLY_CONNECTED with one scale, as TFLM wants it, or with many); QUANTIZE from o
 
 def dtypes(op: str) -> tuple[str, ...]:
     """What the maker of `op` takes."""
-    return ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
+    return LITERT[op] if op in MAKERS_MORE else ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
 
 
 def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
     """`probe_inputs`, with floats over more than the range of the codes; every other sample of what is quantized lies
-    half-way between codes, or on one.
+    half-way between codes, or on one, and what a root is taken of is not below 0.
     """
     inputs = probe_inputs(graph, samples, seed)
     place = {index: position for position, index in enumerate(graph.inputs)}
@@ -310,6 +312,9 @@ def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
         if array.dtype == np.float32:
             inputs[position] = array * np.float32(20)
     for node in graph.nodes:
+        if node.op == "rsqrt":
+            source, position = graph.tensors[node.inputs[0]], place[node.inputs[0]]
+            inputs[position] = np.maximum(inputs[position], np.asarray(source.zero_point, source.dtype))
         if node.op == "quantize" and graph.tensors[node.inputs[0]].dtype == "float32":
             step, array = np.float32(graph.tensors[node.outputs[0]].scale / 2), inputs[place[node.inputs[0]]]
             array[::2] = np.rint(array[::2] / step) * step
@@ -331,7 +336,9 @@ def beside(graphs: list[Graph], name: str) -> Graph:
         tensors += [replace(t, name=f"{t.name}{k}") for t in graph.tensors]
         for node in graph.nodes:
             moved = [tuple(i + base if i >= 0 else i for i in part) for part in (node.inputs, node.outputs)]
-            nodes.append(Node(node.op, f"{node.name}{k}", moved[0], moved[1], node.attributes))
+            between = node.attributes.get("intermediates")
+            options = dict(node.attributes) | ({"intermediates": tuple(i + base for i in between)} if between else {})
+            nodes.append(Node(node.op, f"{node.name}{k}", moved[0], moved[1], options))
         inputs += [i + base for i in graph.inputs]
         outputs += [i + base for i in graph.outputs]
     return Graph(name, tuple(tensors), tuple(nodes), tuple(inputs), tuple(outputs))

@@ -47,7 +47,6 @@ _VERSIONS = {
     "LEAKY_RELU": (1, 2),
     "STRIDED_SLICE": (2, 2),
     "REVERSE_V2": (3, 3),
-    "TILE": (3, 3),
     "L2_NORMALIZATION": (2, 2),
     "BROADCAST_TO": (3, 3),
     **dict.fromkeys(("ARG_MAX", "ARG_MIN", "NOT_EQUAL", "SUM", "LOG_SOFTMAX", "SPACE_TO_DEPTH"), (2, 2)),

@@ -42,6 +42,8 @@ class Op:
     sources: ClassVar[Mapping[str, str]]
     options: ClassVar[TfliteOptions | None] = None
     rules: ClassVar[Mapping[str, Mapping[str, RuleFor]]]
+    state: ClassVar[tuple[int, ...]] = ()
+    """Positions of the inputs that are state, which the node may overwrite in place."""
 
     def signature(self, view: NodeView) -> str:
         """The dtypes that choose the rule, here the first input's."""
@@ -65,6 +67,8 @@ class Op:
         override = engine.rules.get((self.name, signature))
         if override is not None:
             return override
+        if engine.takes is not None and self.name not in engine.takes:
+            raise UnsupportedError(f"{view.label}: hwsim does not know how engine {engine.name!r} rounds this operator")
         for level in engine.lineage:
             entry = self.rules.get(level, {}).get(signature)
             found = entry(view) if callable(entry) else entry
@@ -91,6 +95,13 @@ class Op:
                     f"{view.label}: output {tensor.name!r} is declared {list(tensor.shape)}; "
                     f"its inputs give {list(shape)}"
                 )
+
+    def check_state(self, view: NodeView) -> None:
+        """UnsupportedError where what the operator overwrites is no variable."""
+        for position in self.state:
+            tensor = view.input(position)
+            if not tensor.is_variable:
+                raise UnsupportedError(f"{view.label}: {tensor.name!r} is overwritten; expected a variable tensor")
 
 
 def no_rule(view: NodeView, rule: Rule) -> UnsupportedError:

@@ -15,6 +15,7 @@ from hwsim.kernels.add import (
     add_tflite_simd_uint8,
     add_xnnpack,
 )
+from hwsim.kernels.single_rounding import add_single_rounding
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
@@ -33,7 +34,7 @@ ALGORITHMS = {
     add_tflite_simd_uint8: "tflite_simd_uint8",
     add_xnnpack: "xnnpack",
 }
-"""What the vector kernel calls them."""
+"""What the vector kernel calls those that it has."""
 
 
 class Add(Op):
@@ -56,12 +57,14 @@ class Add(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return binary(view, np.add)
-        if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
+        known = {"tflite": add_tflite_reference, "tflite_simd": add_tflite_reference, "xnnpack": add_xnnpack}
+        known |= {"tflite_single": add_single_rounding}
+        if rule.algorithm not in known:
             raise no_rule(view, rule)
         check_general(view)
         shape = view.output().shape
         params = xnnpack_params(view, 1) if rule.algorithm == "xnnpack" else tflite_params(view)
-        rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference
+        rest = known[rule.algorithm]
         size = prod(shape)
         run, body, vector = _vectors(view) if rule.algorithm == "tflite_simd" else (size, 0, rest)
 
@@ -74,17 +77,15 @@ class Add(Op):
                 rest(first, second, params, body, run, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            mixed = 0 < body < run
-            if not sum_fits(params, outputs[0]) or (mixed and (run < size or body < LANES)):
+            mixed, way = 0 < body < run, ALGORITHMS.get(vector if body else rest)
+            if way is None or not sum_fits(params, outputs[0]) or (mixed and body < LANES):
                 return None
             inputs, before = operands(inputs, shape)
-            whole = body if mixed else size
-            vectors = vector_addition(params, ALGORITHMS[vector if body else rest], whole, inputs, outputs)
-            if whole == size:
+            rows = [array.reshape(-1, run if mixed else size) for array in (*inputs, outputs[0])]
+            vectors = vector_addition(params, way, body if mixed else size, rows[:2], rows[2:])
+            if not mixed:
                 return in_turn(*before, vectors)
-            rows = [array.reshape(array.shape[0], -1) for array in (*inputs, outputs[0])]
-            tail = partial(rest, rows[0], rows[1], params, whole, size, rows[2])
-            return in_turn(*before, vectors, tail)
+            return in_turn(*before, vectors, partial(rest, rows[0], rows[1], params, body, run, rows[2]))
 
         return FixableStep(step, fixed)
 

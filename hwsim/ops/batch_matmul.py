@@ -10,8 +10,10 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.batch_matmul import batch_matmul
+from hwsim.kernels.float_matmul import accumulate_float
 from hwsim.ops._accumulating import REDUCED_INT64, SUMS_INT64, Accumulating, output_stage
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, symmetric_int16
+from hwsim.ops._float import FLOAT
 
 INT16 = Rule(REDUCED_INT64.algorithm, "float32_product", SUMS_INT64)
 
@@ -42,6 +44,7 @@ class BatchMatmul(Accumulating):
         },
         "xnnpack": {"int8>int8": _xnnpack},
         "tflite-micro": {"int8>int8": Rule("double_rounding", "float32_product"), "int16>int16": INT16},
+        "float": {"float32>float32": FLOAT},
     }
 
     def signature(self, view: NodeView) -> str:
@@ -63,6 +66,8 @@ class BatchMatmul(Accumulating):
         return prod(view.output().shape) * _matrices(view)[0][-1]
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return self._bind_float(view)
         symmetric_int16(view, [view.input(0), view.output()])
         *leading, rows, columns = self.infer_shapes(view)[0]
         stage = output_stage(view, rule, columns)
@@ -72,10 +77,25 @@ class BatchMatmul(Accumulating):
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             first, second = (
-                _spread(array, zero_point, swap, (outputs[0].shape[0], *leading))
+                _spread(array.astype(np.int16) - np.int16(zero_point), swap, (outputs[0].shape[0], *leading))
                 for array, zero_point, swap in zip(inputs, zero_points, turned, strict=True)
             )
             batch_matmul(first, second, zeros, stage, outputs[0].reshape(-1, rows, columns))
+
+        return step
+
+    def _bind_float(self, view: NodeView) -> Step:
+        *leading, rows, columns = self.infer_shapes(view)[0]
+        zeros = np.zeros(columns, np.float32)
+        turned = bool(view.attributes.get("adj_x")), bool(view.attributes.get("adj_y"))
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            first, second = (
+                _spread(array, swap, (outputs[0].shape[0], *leading))
+                for array, swap in zip(inputs, turned, strict=True)
+            )
+            for a, b, out in zip(first, second, outputs[0].reshape(-1, rows, columns), strict=True):
+                accumulate_float(a, b, zeros, out)
 
         return step
 
@@ -91,10 +111,9 @@ def _matrices(view: NodeView) -> tuple[Shape, Shape]:
     return shapes[0], shapes[1]
 
 
-def _spread(array: NDArray[Any], zero_point: int, swap: bool, leading: Shape) -> NDArray[np.int16]:
-    """Codes (samples, ..., rows, columns) less their zero point, repeated to `leading`, as (batch, rows, columns)."""
-    centered = array.astype(np.int16) - np.int16(zero_point)
-    matrices = centered.swapaxes(-1, -2) if swap else centered
+def _spread(array: NDArray[Any], swap: bool, leading: Shape) -> NDArray[Any]:
+    """(samples, ..., rows, columns), turned where `swap`, repeated to `leading`, as (batch, rows, columns)."""
+    matrices = array.swapaxes(-1, -2) if swap else array
     samples, *outer, rows, columns = matrices.shape
     matrices = matrices.reshape(samples, *(1,) * (len(leading) - 1 - len(outer)), *outer, rows, columns)
     return np.ascontiguousarray(np.broadcast_to(matrices, (*leading, rows, columns))).reshape(-1, rows, columns)

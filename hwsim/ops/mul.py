@@ -6,6 +6,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
+from hwsim.kernels.single_rounding import mul_single_rounding
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, symmetric_int16
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
@@ -48,6 +49,7 @@ class Mul(Op):
         if rule == FLOAT:
             return binary(view, np.multiply)
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
+        known |= {"tflite_single": mul_single_rounding}
         if rule.algorithm not in known:
             raise no_rule(view, rule)
         symmetric_int16(view, [view.input(0), view.input(1), view.output()])

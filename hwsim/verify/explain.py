@@ -89,12 +89,14 @@ def summarize(reasons: Mapping[str, Explanation]) -> list[str]:
 
 
 def run_node(view: NodeView, rule: Rule, inputs: list[Array], dtypes: list[str] | None = None) -> list[Array]:
-    """The node's outputs, each (samples, *shape), under `rule`."""
+    """The node's outputs under `rule`, then what it leaves in its state; each (samples, *shape)."""
+    state = operator(view).state
+    inputs = [value.copy() if position in state else value for position, value in enumerate(inputs)]
     samples = max((a.shape[0] for a in inputs if a.ndim), default=1)
     kinds = dtypes or [tensor.dtype for tensor in view.outputs]
     outputs = [np.empty((samples, *tensor.shape), kind) for tensor, kind in zip(view.outputs, kinds, strict=True)]
     operator(view).bind(view, rule)(inputs, outputs)
-    return outputs
+    return outputs + [inputs[position] for position in state]
 
 
 def unequal(left: Array, right: Array, tolerance: float = 0.0) -> Array:
@@ -117,7 +119,7 @@ def unequal(left: Array, right: Array, tolerance: float = 0.0) -> Array:
 def explain_node(
     view: NodeView, used: Rule, inputs: list[Array], position: int, expected: Array, tolerance: float = 0.0
 ) -> Explanation:
-    """Try every known rule of the node on `inputs` against `expected`, its output number `position`."""
+    """Try every known rule of the node on `inputs` against `expected`, number `position` of what `run_node` gives."""
     results: dict[Rule, int] = {}
     for rule in operator(view).known_rules(view):
         try:

@@ -145,8 +145,8 @@ def refuses(error: type[Exception], message: str) -> Any:
 
 
 def test_unknown_operator_is_refused():
-    graph = single("SVDF", [tensor("x", (1,))], tensor("y", (1,)))
-    expected = "SVDF 'y': hwsim cannot write this operator to a .tflite file; save the graph as .hwsim"
+    graph = single("RNN", [tensor("x", (1,))], tensor("y", (1,)))
+    expected = "RNN 'y': hwsim cannot write this operator to a .tflite file; save the graph as .hwsim"
     with refuses(UnsupportedError, expected):
         to_tflite(graph)
 

@@ -12,6 +12,7 @@ from hwsim.ops import operators
 from hwsim.verify.reference import installed, run_reference
 from tests import oracle
 from tests.random_graphs import MAKERS, dtypes, inputs_for, many
+from tests.random_more import MAKERS_MORE
 
 ENGINES = sorted(real_engines())
 MICRO_UINT8 = {"dequantize", "reshape", "squeeze"}
@@ -36,7 +37,10 @@ MICRO_LACKS = {
 LITERT_LACKS = {("quantize", "int8_int32")}
 """What LiteRT refuses and TFLM runs."""
 
-EVERY = [(op, dtype, engine) for op in sorted(MAKERS) for dtype in dtypes(op) for engine in ENGINES]
+OPERATORS = sorted(set(MAKERS) - set(MAKERS_MORE))
+"""`test_more_ops` has the others."""
+
+EVERY = [(op, dtype, engine) for op in OPERATORS for dtype in dtypes(op) for engine in ENGINES]
 LACKING = {case for case in EVERY if case[:2] in NOBODY | (MICRO_LACKS if case[2] == "tflite-micro" else LITERT_LACKS)}
 CASES = [case for case in EVERY if case not in LACKING]
 
