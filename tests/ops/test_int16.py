@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 import hwsim
+from hwsim.engines import real_engines
 from hwsim.errors import UnsupportedError
+from hwsim.ops._fixed import VectorLayers
 from hwsim.ops._sigmoid import sigmoid_table
 from hwsim.verify.reference import installed
 from tests import oracle
 from tests.build import single, tensor
-from tests.random_graphs import MAKERS
+from tests.random_graphs import MAKERS, dtypes, inputs_for, many
 
-ENGINES = sorted(hwsim.engines())
+ENGINES = sorted(real_engines())
 SEANET = [
     *(f"add{n}" for n in (0, 1, 5)),
     *(f"conv{n}" for n in (0, 1, 4, 7, 12)),
@@ -39,6 +41,21 @@ def test_every_eleventh_code_equals_the_oracle(op, scale, engine):
     graph = single(op, [tensor("x", codes.shape, "int16", scale)], tensor("y", codes.shape, "int16", 2.0**-15))
     expected = oracle.evaluate(graph, [codes], engine)
     np.testing.assert_array_equal(hwsim.simulate(graph, codes, engine).outputs[0], expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_vector_kernels_only_move_what_is_not_bytes(engine):
+    for op in sorted(MAKERS):
+        for dtype in {"int16", "int16_int32", "int16_int8", "int8_int16", "int32_int8"} & {*dtypes(op)}:
+            graph = many(op, dtype, 4, seed=3)
+            try:
+                compiled = hwsim.compile(graph, engine)
+            except UnsupportedError:
+                continue
+            compiled.run(inputs_for(graph, 1))
+            sessions = [session for idle in compiled._idle.values() for session in idle]
+            layers = [step for session in sessions for step in session.steps if isinstance(step, VectorLayers)]
+            assert {kind for step in layers for kind in step.kinds} <= {"copy", "fill", "move"}, (op, dtype)
 
 
 def layer(op, dtype="int16", seed=0, **options):
