@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 
-.PHONY: demo test check clean agreement benchmarks
+.PHONY: demo test check clean agreement benchmarks conformance
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -36,6 +36,9 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[verify,dev]'
 	touch $@ $(VENV)/.core
+
+conformance: $(VENV)/.dev
+	$(BIN)/python scripts/conformance.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage
