@@ -1,7 +1,7 @@
 """What an engine is: a name, where its rules come from, and how it departs from them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Engine:
     tolerance : how far a float may be from the reference's, relative to the range of its tensor (0 included) in the
         same sample; 0 where every bit counts. Integers are always compared by equality.
     source : where the rules were read or measured
+    variants : the same engine otherwise built or configured, by what "name:variant" says; their rules override these
     """
 
     name: str
@@ -57,3 +58,23 @@ class Engine:
     processor: str = "any"
     tolerance: float = 0.0
     source: str = ""
+    variants: Mapping[str, Mapping[tuple[str, str], Rule]] = field(default_factory=dict)
+
+    def variant(self, name: str) -> "Engine":
+        """The engine with the rules of one of its variants."""
+        rules = {**self.rules, **self.variants[name]}
+        return replace(self, name=f"{self.name}:{name}", rules=rules, variants={}, reference=None)
+
+
+BYTES = ("int8", "uint8")
+LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
+
+
+def on_bytes(operators: Iterable[str], rule: Rule) -> dict[tuple[str, str], Rule]:
+    """`rule` for these operators on int8 and uint8."""
+    return {(operator, dtype): rule for operator in operators for dtype in BYTES}
+
+
+def requantizing(rule: Rule) -> dict[tuple[str, str], Rule]:
+    """`rule` for QUANTIZE from codes of one scale to codes of another."""
+    return {("quantize", f"{source}>{target}"): rule for source in BYTES for target in BYTES}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.errors import GraphError, UnsupportedError
 from hwsim.graph import Levels, NodeView
-from hwsim.kernels.requantize import ROUNDINGS, OutputStage
+from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage
 from hwsim.ops._base import Op, code_limits
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
 
@@ -28,9 +28,13 @@ class Accumulating(Op):
     def known_rules(self, view: NodeView) -> list[Rule]:
         """The engines' rules, and every other rounding and scale precision."""
         own = super().known_rules(view)
-        roundings = [name for name in ROUNDINGS if name != "accumulator"]
         modes = ("exact", *self.accumulators)
-        others = [Rule(rounding, scale, mode) for mode in modes for rounding in roundings for scale in SCALE_PRECISIONS]
+        others = [
+            Rule(rounding, scale, mode)
+            for mode in modes
+            for rounding in GENERAL_ROUNDINGS
+            for scale in SCALE_PRECISIONS
+        ]
         return list(dict.fromkeys([*own, *others]))
 
 

@@ -10,6 +10,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vectors, sum_middle
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._float import FLOAT, FLOATS, pointwise
+from hwsim.ops._rescaled import MEANS, rescaled_mean
 from hwsim.quantizers.multiplier import quantize_multiplier
 
 
@@ -50,7 +51,7 @@ class Mean(Op):
         kept = [i for i in range(len(shape)) if i not in axes]
         order = (0, *(i + 1 for i in axes), *(i + 1 for i in kept))
         count, inner = prod(shape[i] for i in axes), prod(shape[i] for i in kept)
-        finish = _finish(view, rule, count)
+        finish = rescaled_mean(view, rule, count) if rule.algorithm in MEANS else _finish(view, rule, count)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             samples = inputs[0].shape[0]

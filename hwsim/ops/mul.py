@@ -5,9 +5,11 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
+from hwsim.kernels.requantize import GENERAL_ROUNDINGS
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._rescaled import rescaled_product
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
 VECTORS = {"int8": 16, "uint8": 8}
@@ -39,6 +41,8 @@ class Mul(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return binary(view, np.multiply)
+        if rule.algorithm in GENERAL_ROUNDINGS:
+            return rescaled_product(view, rule)
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
         if rule.algorithm not in known:
             raise no_rule(view, rule)

@@ -17,7 +17,7 @@ from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, lim
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._vector_elementwise import vector_requantization
 from hwsim.ops._vectors import Array, Compute, body_and_tail
-from hwsim.quantizers.multiplier import quantize_multiplier
+from hwsim.quantizers.multiplier import NARROW_SCALES, narrowed, quantize_multiplier
 
 FLOAT_VECTOR, CODE_VECTOR = 8, 16
 
@@ -78,6 +78,8 @@ class Quantize(Op):
             same = rule.algorithm in ROUNDINGS or prod(output.shape) % CODE_VECTOR == 0
             if self.signature(view) not in _BYTE_TO_BYTE or not same or rule.algorithm == "eight_bit_multiplier":
                 return None
+            if rule.scale in NARROW_SCALES:
+                return None
             rounding = rule.algorithm.removesuffix("_vectors")
             return vector_requantization(_stage(view, rounding), source.zero_point, inputs[0], outputs[0])
 
@@ -123,12 +125,12 @@ def _from_codes(view: NodeView, rule: Rule) -> Compute:
         )
     if rule.algorithm not in ROUNDINGS:
         raise no_rule(view, rule)
-    return _rounded(view, rule.algorithm)
+    return _rounded(view, rule.algorithm, rule.scale)
 
 
-def _rounded(view: NodeView, rounding: str) -> Compute:
+def _rounded(view: NodeView, rounding: str, precision: str = "float64") -> Compute:
     source, output = view.input(0), view.output()
-    scale = np.array([source.scale / output.scale])
+    scale = narrowed(np.array([source.scale / output.scale]), precision)
     stage = OutputStage(
         ROUNDINGS[rounding], *quantize_multiplier(scale), scale, output.zero_point, *limits(output.dtype)
     )
