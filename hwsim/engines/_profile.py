@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +41,43 @@ class Engine:
     summary : one line
     lineage : rule sets, the first that has a rule for an operator and dtype counts
     rules : (operator, dtype) to rule, before the lineage
+    takes : operators that the lineage holds for, None for all; those in `rules` besides
     reference : how `hwsim.verify` runs the real thing, a key of `verify.reference.RUNNERS`; None where nobody can
     package : the Python package that brings the real engine
     processor : which processor's code paths the rules follow
     tolerance : how far a float may be from the reference's, relative to the range of its tensor (0 included) in the
         same sample; 0 where every bit counts. Integers are always compared by equality.
     source : where the rules were read or measured
-    variants : the same engine otherwise built or configured, by what "name:variant" says; their rules override these
+    variants : the same engine otherwise built or configured: by what "name:variant" says, the fields that differ
     """
 
     name: str
     summary: str
     lineage: tuple[str, ...]
     rules: Mapping[tuple[str, str], Rule] = field(default_factory=dict)
+    takes: frozenset[str] | None = None
     reference: str | None = None
     package: str | None = None
     processor: str = "any"
     tolerance: float = 0.0
     source: str = ""
-    variants: Mapping[str, Mapping[tuple[str, str], Rule]] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def variant(self, name: str) -> "Engine":
-        """The engine with the rules of one of its variants."""
-        rules = {**self.rules, **self.variants[name]}
-        return replace(self, name=f"{self.name}:{name}", rules=rules, variants={}, reference=None)
+        """The engine with the fields of one of its variants."""
+        return replace(self, name=f"{self.name}:{name}", variants={}, reference=None, **self.variants[name])
 
 
 BYTES = ("int8", "uint8")
 LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
+MOVES = frozenset(
+    (
+        "arg_max", "depth_to_space", "dequantize", "expand_dims", "gather", "max_pool_2d", "maximum", "minimum",
+        "mirror_pad", "pack", "pad", "pad_v2", "reshape", "resize_nearest_neighbor", "slice", "space_to_depth", "split",
+        "split_v", "squeeze", "strided_slice", "transpose", "unpack",
+    )
+)  # fmt: skip
+"""Operators that move or compare codes, which every engine does alike."""
 
 
 def on_bytes(operators: Iterable[str], rule: Rule) -> dict[tuple[str, str], Rule]:

@@ -2,6 +2,9 @@
 
 from hwsim.engines._profile import LAYERS, Engine, Rule, on_bytes, requantizing
 
+ROUNDED = ("floor", "half_away", "half_even", "truncate")
+"""Ways to round beside ties up."""
+
 
 def _rules(rounding: str, sum_rounding: str) -> dict[tuple[str, str], Rule]:
     once = Rule(rounding)
@@ -20,5 +23,5 @@ ENGINE = Engine(
     rules=_rules("single_rounding", "half_up"),
     source="Gholami et al., A Survey of Quantization Methods (arXiv 2103.13630), section IV-B; other "
     "operators as LiteRT's reference",
-    variants={name: _rules(f"dyadic_{name}", name) for name in ("floor", "half_away", "half_even", "truncate")},
+    variants={name: {"rules": _rules(f"dyadic_{name}", name)} for name in ROUNDED},
 )

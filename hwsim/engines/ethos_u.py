@@ -21,5 +21,5 @@ ENGINE = Engine(
     rules=_layers("double_rounding"),
     processor="Ethos-U55, U65; what Vela leaves to the host as TensorFlow Lite for Microcontrollers",
     source="Arm Vela ethosu/vela/scaling.py, high_level_command_to_npu_op.py (mirror of December 2023), read, not run",
-    variants={"truncate": _layers("dyadic_truncate"), "natural": _layers("single_rounding")},
+    variants={"truncate": {"rules": _layers("dyadic_truncate")}, "natural": {"rules": _layers("single_rounding")}},
 )

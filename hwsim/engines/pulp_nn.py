@@ -21,5 +21,5 @@ ENGINE = Engine(
     processor="PULP clusters (GAP8 and its like)",
     source="pulp-platform/pulp-nn-mixed XpulpV2 pulp_nn_utils.h and Pooling/AvgPool, read, not run; it has no zero "
     "points: hwsim adds the output's after the shift; other operators as LiteRT's reference",
-    variants={"8_bits": _rules("8_bits")},
+    variants={"8_bits": {"rules": _rules("8_bits")}},
 )

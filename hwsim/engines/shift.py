@@ -2,6 +2,9 @@
 
 from hwsim.engines._profile import LAYERS, Engine, Rule, on_bytes, requantizing
 
+ROUNDED = ("floor", "half_away", "half_even", "truncate")
+"""Ways to round beside ties up."""
+
 
 def _rules(rounding: str, sum_rounding: str) -> dict[tuple[str, str], Rule]:
     once = Rule(rounding, "power_of_two")
@@ -19,5 +22,5 @@ ENGINE = Engine(
     rules=_rules("single_rounding", "half_up"),
     source="as CMSIS-NN's q7 functions and many DSPs, ARM-software/CMSIS-NN before 4.0; other operators as "
     "LiteRT's reference",
-    variants={name: _rules(f"dyadic_{name}", name) for name in ("floor", "half_away", "half_even", "truncate")},
+    variants={name: {"rules": _rules(f"dyadic_{name}", name)} for name in ROUNDED},
 )

@@ -1,15 +1,17 @@
 """What convolutions and fully connected layers share: weights, bias, the output stage after an int32 accumulator."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engines import Rule
+from hwsim.engines._profile import BYTES
 from hwsim.errors import GraphError, UnsupportedError
 from hwsim.graph import Levels, NodeView
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage
-from hwsim.ops._base import Op, code_limits
+from hwsim.ops._base import Op, RuleFor, code_limits
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
 
 LARGEST_SHIFT = 30
@@ -17,6 +19,36 @@ LARGEST_LEVEL = 255
 """Of integer levels behind a table: the kernels' weights hold what uint8 less a zero point can give."""
 
 ACCUMULATOR = Rule("accumulator")
+
+
+def onnxruntime(view: NodeView) -> Rule:
+    """ONNX Runtime: float32 scales; with an int32 output, MatMulInteger and ConvInteger, the sums themselves."""
+    return ACCUMULATOR if view.output().dtype == "int32" else Rule("float32", "float32")
+
+
+def in_pairs(view: NodeView) -> Rule | None:
+    """ONNX Runtime on x86 without VNNI: uint8 times int8 adds pairs in int16; other kinds are exact.
+
+    ConvInteger is exact too, and so is the kernel for depthwise convolutions, which takes one filter per channel.
+    """
+    op, (source, weights) = view.node.op, (view.input(0), view.input(1))
+    pairs = source.dtype == "uint8" and weights.dtype == "int8"
+    if op == "depthwise_conv2d":
+        pairs = pairs and not weights.shape[3] == source.shape[3] > 1
+    exact = op != "fully_connected" and view.output().dtype == "int32"
+    return replace(onnxruntime(view), accumulator="int16_pairs") if pairs and not exact else None
+
+
+def layers_of_others() -> dict[str, dict[str, RuleFor]]:
+    """A layer's rules under ONNX Runtime, FBGEMM and QNNPACK; "-pairs" are what x86 without VNNI does otherwise."""
+    fbgemm, qnnpack = Rule("float32_bias", "float32"), Rule("float32", "float32")
+    return {
+        "onnxruntime": dict.fromkeys(BYTES, onnxruntime),
+        "fbgemm": dict.fromkeys(BYTES, fbgemm),
+        "qnnpack": dict.fromkeys(BYTES, qnnpack),
+        "onnxruntime-pairs": {"uint8": in_pairs},
+        "fbgemm-pairs": dict.fromkeys(BYTES, replace(fbgemm, accumulator="int16_pairs")),
+    }
 
 
 class Accumulating(Op):
@@ -40,7 +72,7 @@ class Accumulating(Op):
 
 def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
     """The output stage of `view` under `rule`; with `ACCUMULATOR` the sums themselves."""
-    if rule == ACCUMULATOR:
+    if rule.algorithm == ACCUMULATOR.algorithm:
         nothing = np.zeros(channels, np.int64)
         return OutputStage(
             ROUNDINGS["accumulator"], nothing, nothing, nothing.astype(np.float64), 0, -(2**31), 2**31 - 1
@@ -57,7 +89,8 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
             f"the output scale {output.scale!r} is too small for its inputs"
         )
     low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, code_limits(output))
-    return OutputStage(ROUNDINGS[rule.algorithm], multiplier, shift, scale, output.zero_point, low, high)
+    stage = OutputStage(ROUNDINGS[rule.algorithm], multiplier, shift, scale, output.zero_point, low, high)
+    return stage._replace(bias=_float_bias(view, channels)) if rule.algorithm == "float32_bias" else stage
 
 
 def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.float64]:
@@ -107,9 +140,22 @@ def _decoded(view: NodeView, form: Levels) -> NDArray[np.int16]:
     return decoded
 
 
-def bias_or_zeros(view: NodeView, channels: int) -> NDArray[np.int32]:
-    """The constant bias, zeros where there is none."""
-    if view.optional(2) is None:
+def _float_bias(view: NodeView, channels: int) -> NDArray[np.float32]:
+    """The real bias in units of the sums, as FBGEMM forms it: per tensor by a product with the reciprocal."""
+    codes = bias_or_zeros(view, channels)
+    weights = view.input(1).format
+    assert weights is not None
+    units = np.float32(view.input(0).scale) * weights.scale.astype(np.float32)
+    bias = view.optional(2)
+    real = codes * (units if bias is None or bias.format is None else bias.format.scale).astype(np.float64)
+    if units.size == 1:
+        return np.asarray(real.astype(np.float32) * (np.float32(1.0) / units))
+    return np.asarray(real.astype(np.float32) / units)
+
+
+def bias_or_zeros(view: NodeView, channels: int, rule: Rule | None = None) -> NDArray[np.int32]:
+    """The constant bias, zeros where there is none, or where `rule` adds it later."""
+    if view.optional(2) is None or (rule is not None and rule.algorithm == "float32_bias"):
         return np.zeros(channels, np.int32)
     bias = view.constant(2)
     if bias.dtype != np.int32 or bias.size != channels:

@@ -61,6 +61,8 @@ class Op:
         override = engine.rules.get((self.name, signature))
         if override is not None:
             return override
+        if engine.takes is not None and self.name not in engine.takes:
+            raise UnsupportedError(f"{view.label}: hwsim does not know how engine {engine.name!r} rounds this operator")
         for level in engine.lineage:
             entry = self.rules.get(level, {}).get(signature)
             found = entry(view) if callable(entry) else entry

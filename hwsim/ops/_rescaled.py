@@ -11,6 +11,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.add import AddParams
 from hwsim.kernels.dyadic import MODES, add_common_shift
+from hwsim.kernels.onnxruntime import add_onnxruntime
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Step, limits
 from hwsim.ops._elementwise import sample_rows
@@ -39,6 +40,22 @@ def rescaled_stage(rule: Rule, rounding: str, real: float, zero_point: int, low:
 def rescaled_sum(view: NodeView, rule: Rule) -> Step:
     """ADD under a rule in `SUMS` or `EACH`."""
     return _each(view, rule) if rule.algorithm in EACH else _common(view, rule)
+
+
+def fused_sum(view: NodeView) -> Step:
+    """ADD as ONNX Runtime's QLinearAdd."""
+    first, second, output = view.input(0), view.input(1), view.output()
+    ratios = np.array([first.scale, second.scale], np.float32) / np.float32(output.scale)
+    zero_points = np.array([first.zero_point, second.zero_point], np.float32)
+    products = zero_points * ratios
+    constant = np.float32(output.zero_point) - (products[0] + products[1])
+    shape, (low, high) = output.shape, _bounds(view)
+
+    def step(inputs: Arrays, outputs: Arrays) -> None:
+        rows = [sample_rows(values, shape) for values in inputs]
+        add_onnxruntime(*rows, ratios, constant, low, high, outputs[0].reshape(outputs[0].shape[0], -1))
+
+    return step
 
 
 def rescaled_product(view: NodeView, rule: Rule) -> Step:

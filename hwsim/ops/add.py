@@ -13,7 +13,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
-from hwsim.ops._rescaled import EACH, SUMS, rescaled_sum
+from hwsim.ops._rescaled import EACH, SUMS, fused_sum, rescaled_sum
 from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import vector_addition
 from hwsim.ops._vector_layer import fits
@@ -33,6 +33,7 @@ class Add(Op):
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
         "tflite-micro": {"int8": Rule("tflite")},
         "float": FLOATS,
+        "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -43,6 +44,8 @@ class Add(Op):
             return binary(view, np.add)
         if rule.algorithm in SUMS or rule.algorithm in EACH:
             return rescaled_sum(view, rule)
+        if rule.algorithm == "fused_multiply_add":
+            return fused_sum(view)
         if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
             raise no_rule(view, rule)
         shape = view.output().shape

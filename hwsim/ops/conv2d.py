@@ -9,7 +9,14 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import conv2d, conv2d_int16_pairs
-from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
+from hwsim.ops._accumulating import (
+    Accumulating,
+    bias_or_zeros,
+    centered_weights,
+    layers_of_others,
+    output_stage,
+    raised,
+)
 from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
@@ -53,6 +60,7 @@ class Conv2d(Accumulating):
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
         "float": FLOATS,
+        **layers_of_others(),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -75,7 +83,7 @@ class Conv2d(Accumulating):
         out_channels, height, width, _ = view.input(1).shape
         groups = _groups(view)
         weights = np.ascontiguousarray(centered_weights(view).reshape(groups, out_channels // groups, -1))
-        bias = bias_or_zeros(view, out_channels)
+        bias = bias_or_zeros(view, out_channels, rule)
         stage = output_stage(view, rule, out_channels)
         frame, *out_size = window(view, height, width)
         zero_point = view.input(0).zero_point

@@ -2,11 +2,21 @@
 
 from math import prod
 
+import numpy as np
+
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
+from hwsim.kernels.conv2d import conv2d_int16_pairs
 from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
-from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage
+from hwsim.ops._accumulating import (
+    Accumulating,
+    bias_or_zeros,
+    centered_weights,
+    layers_of_others,
+    output_stage,
+    raised,
+)
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
@@ -32,12 +42,14 @@ class DepthwiseConv2d(Accumulating):
             "activation": "FusedActivationFunction",
         },
     )
+    accumulators = ("int16_pairs",)
     rules = {
         "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding", "float32_product")},
         "litert-optimized": {"int8": Rule("double_half_up_by_8")},
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
         "float": FLOATS,
+        **layers_of_others(),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -59,10 +71,21 @@ class DepthwiseConv2d(Accumulating):
             return float_depthwise_conv2d(view)
         _, height, width, out_channels = view.input(1).shape
         weights = centered_weights(view)[0]
-        bias = bias_or_zeros(view, out_channels)
+        bias = bias_or_zeros(view, out_channels, rule)
         stage = output_stage(view, rule, out_channels)
         frame, *out_size = window(view, height, width)
         zero_point = view.input(0).zero_point
+
+        if rule.accumulator == "int16_pairs":
+            channels = view.input(0).shape[3]
+            grouped = np.ascontiguousarray(weights.reshape(-1, channels, out_channels // channels).transpose(1, 2, 0))
+            raise_by = raised(view)
+
+            def in_pairs(inputs: Arrays, outputs: Arrays) -> None:
+                images, out = merge_batch(inputs[0]), merge_batch(outputs[0])
+                conv2d_int16_pairs(raise_by, images, grouped, bias, zero_point, frame, stage, out)
+
+            return in_pairs
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             depthwise_conv2d(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))

@@ -10,7 +10,14 @@ from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import Window
 from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16_pairs
-from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
+from hwsim.ops._accumulating import (
+    Accumulating,
+    bias_or_zeros,
+    centered_weights,
+    layers_of_others,
+    output_stage,
+    raised,
+)
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
@@ -45,6 +52,7 @@ class FullyConnected(Accumulating):
         "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding")},
         "float": FLOATS,
+        **layers_of_others(),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -66,7 +74,7 @@ class FullyConnected(Accumulating):
             return float_fully_connected(view)
         out_channels, depth = view.input(1).shape
         weights = np.ascontiguousarray(centered_weights(view))
-        bias = bias_or_zeros(view, out_channels)
+        bias = bias_or_zeros(view, out_channels, rule)
         stage = output_stage(view, rule, out_channels)
         zero_point = view.input(0).zero_point
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
+from hwsim.kernels.onnxruntime import quantize_divided_half_even
 from hwsim.kernels.quantize import (
     quantize_half_away,
     quantize_half_even,
@@ -58,6 +59,9 @@ class Quantize(Op):
             **_each(["float32>int8"], Rule("half_away")),
             **_each(_MICRO_BYTES, Rule("double_rounding")),
         },
+        "onnxruntime": _each(_FROM_FLOAT, Rule("divided_half_even")),
+        "fbgemm": _each(_FROM_FLOAT, Rule("half_even")),
+        "qnnpack": _each(_FROM_FLOAT, Rule("half_even")),
     }
 
     def signature(self, view: NodeView) -> str:
@@ -103,9 +107,13 @@ def _from_float(view: NodeView, rule: Rule) -> Compute:
     def half_away_float64(values: Array, out: Array) -> None:
         quantize_half_away(values, np.float64(scale), zero_point, *ends, out)
 
+    def divided_half_even(values: Array, out: Array) -> None:
+        quantize_divided_half_even(values, scale, zero_point, *ends, out)
+
     if rule.algorithm == "half_even_vectors":
         return body_and_tail(prod(view.input(0).shape), FLOAT_VECTOR, half_even, half_away_float64)
     known = {"half_away": half_away, "half_even": half_even, "limited_half_even": limited_half_even}
+    known["divided_half_even"] = divided_half_even
     if rule.algorithm not in known:
         raise no_rule(view, rule)
     return known[rule.algorithm]
