@@ -10,7 +10,7 @@ from hwsim.engines import Rule
 from hwsim.engines._profile import BYTES
 from hwsim.errors import GraphError, UnsupportedError
 from hwsim.graph import Levels, NodeView
-from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage
+from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
 from hwsim.ops._base import Op, RuleFor, code_limits
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
 
@@ -91,6 +91,11 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
     low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, code_limits(output))
     stage = OutputStage(ROUNDINGS[rule.algorithm], multiplier, shift, scale, output.zero_point, low, high)
     return stage._replace(bias=_float_bias(view, channels)) if rule.algorithm == "float32_bias" else stage
+
+
+def known_to_vectors(rule: Rule) -> bool:
+    """Whether the vector kernels have this rule's rounding; other algorithms of their own do not matter here."""
+    return ROUNDINGS.get(rule.algorithm, 0) in VECTOR_ROUNDINGS
 
 
 def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.float64]:

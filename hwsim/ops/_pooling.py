@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, no_rule, rank
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._vector_elementwise import average_pool
@@ -42,12 +42,6 @@ class Pool2d(Op):
         """The kernel: (images, window, minimum, maximum, out)."""
         raise NotImplementedError
 
-    def kernel_of(self, view: NodeView, rule: Rule) -> Callable[..., Any]:
-        """The kernel of a rule, with the same arguments."""
-        if rule.algorithm != "integer":
-            raise no_rule(view, rule)
-        return self.kernel()
-
     def float_step(self, view: NodeView) -> Step:
         """What computes it on float32."""
         raise NotImplementedError
@@ -71,13 +65,13 @@ class Pool2d(Op):
         activation = view.text("activation", "none")
         low, high = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
         frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))
-        kernel = self.kernel_of(view, rule)
+        kernel = self.kernel()
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             kernel(merge_batch(inputs[0]), frame, low, high, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not self.vector or rule.algorithm != "integer" or not fits(outputs[0]):
+            if not self.vector or not fits(outputs[0]):
                 return None
             return average_pool(frame, low, high, merge_batch(inputs[0]), merge_batch(outputs[0]))
 

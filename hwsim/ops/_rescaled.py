@@ -1,7 +1,6 @@
 """Sums, products and means of codes under any rounding: what engines do whose elementwise operators are no TFLite's."""
 
-from collections.abc import Callable
-from math import frexp
+from math import frexp, prod
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.add import AddParams
 from hwsim.kernels.dyadic import MODES, add_common_shift
-from hwsim.kernels.onnxruntime import add_onnxruntime
+from hwsim.kernels.mul import MulParams
+from hwsim.kernels.onnxruntime import add_onnxruntime, mul_onnxruntime
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Step, limits
 from hwsim.ops._elementwise import sample_rows
@@ -26,6 +26,9 @@ scale says, 31 if it says none.
 
 EACH = {"each_float64_half_even": ("float64_half_even", False), "each_saturated_float32": ("float32", True)}
 """Additions that round each input to the output's scale, and whether to 8 bits, before they add them."""
+
+PRODUCTS = (*GENERAL_ROUNDINGS, "zero_point_inside")
+"""Products in any rounding, or with the zero point added before it."""
 
 MEANS = {f"centered_{name}": name for name in GENERAL_ROUNDINGS}
 """Means that take the zero points out of the sum, then requantize it."""
@@ -59,8 +62,10 @@ def fused_sum(view: NodeView) -> Step:
 
 
 def rescaled_product(view: NodeView, rule: Rule) -> Step:
-    """MUL under a rule whose algorithm is a rounding: the product of both differences from the zero points."""
+    """MUL under a rule in `PRODUCTS`: the product of both differences from the zero points, rescaled."""
     a, b, output, shape = view.input(0), view.input(1), view.output(), view.output().shape
+    if rule.algorithm == "zero_point_inside":
+        return _product_with_zero_point(view)
     stage = rescaled_stage(rule, rule.algorithm, a.scale * b.scale / output.scale, output.zero_point, *_bounds(view))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
@@ -70,17 +75,31 @@ def rescaled_product(view: NodeView, rule: Rule) -> Step:
     return step
 
 
-def rescaled_mean(view: NodeView, rule: Rule, count: int) -> Callable[[Array, Array], None]:
-    """What turns (samples, kept) sums of `count` raw codes into the codes of a MEAN under a rule in `MEANS`."""
+def _product_with_zero_point(view: NodeView) -> Step:
+    """MUL as ONNX Runtime's QLinearMul."""
+    a, b, output, shape = view.input(0), view.input(1), view.output(), view.output().shape
+    scale = float(np.float32(a.scale) * np.float32(b.scale) / np.float32(output.scale))
+    params = MulParams((a.zero_point, b.zero_point), 0, 0, scale, output.zero_point, *_bounds(view))
+
+    def step(inputs: Arrays, outputs: Arrays) -> None:
+        first, second = sample_rows(inputs[0], shape), sample_rows(inputs[1], shape)
+        mul_onnxruntime(first, second, params, outputs[0].reshape(outputs[0].shape[0], -1))
+
+    return step
+
+
+def rescaled_mean(view: NodeView, rule: Rule, axes: tuple[int, ...]) -> Step:
+    """MEAN over `axes` under a rule in `MEANS`."""
     source, output = view.input(0), view.output()
+    over, count = tuple(axis + 1 for axis in axes), prod(source.shape[axis] for axis in axes)
     real = source.scale / (output.scale * count)
     stage = rescaled_stage(rule, MEANS[rule.algorithm], real, output.zero_point, *limits(output.dtype))
 
-    def finish(sums: Array, out: Array) -> None:
-        centered = (sums - np.int64(source.zero_point * count)).astype(np.int32)
-        requantize_rows(centered.reshape(-1, 1), stage, out.reshape(-1, 1))
+    def step(inputs: Arrays, outputs: Arrays) -> None:
+        sums = inputs[0].astype(np.int64).sum(axis=over) - source.zero_point * count
+        requantize_rows(sums.astype(np.int32).reshape(-1, 1), stage, outputs[0].reshape(-1, 1))
 
-    return finish
+    return step
 
 
 def _common(view: NodeView, rule: Rule) -> Step:

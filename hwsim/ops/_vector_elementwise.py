@@ -4,7 +4,7 @@ import numpy as np
 
 from hwsim.kernels.add import AddParams
 from hwsim.kernels.conv2d import Window
-from hwsim.kernels.requantize import VECTOR_ROUNDINGS, OutputStage
+from hwsim.kernels.requantize import OutputStage
 from hwsim.kernels.vector_elementwise import ADD_ALGORITHMS
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._fixed import Array, Arrays, Fixed, Held, vector_layer
@@ -52,7 +52,7 @@ def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, out
 
 def vector_requantization(stage: OutputStage, zero_point: int, source: Array, out: Array) -> Fixed | None:
     """Every code of `source` through `stage` into `out`, both contiguous bytes; None where there is no whole vector."""
-    if LANES == 0 or source.size < LANES or stage.rounding not in VECTOR_ROUNDINGS:
+    if LANES == 0 or source.size < LANES:
         return None
     held = Held()
     unsigned = source.dtype == np.uint8

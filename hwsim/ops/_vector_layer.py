@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim.kernels import vector_conv2d, vector_depthwise_conv2d
 from hwsim.kernels.conv2d import Window
-from hwsim.kernels.requantize import ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
+from hwsim.kernels.requantize import ROUNDINGS, OutputStage
 from hwsim.kernels.vector_output import PLAIN, STAGE_FIELDS
 from hwsim.kernels.vector_tile import LANES, QUADS
 from hwsim.ops._fixed import Array, Fixed, Held, numbers, scratch, vector_layer
@@ -44,11 +44,8 @@ class Layer:
     def fix(self, source: Array, out: Array) -> Fixed | None:
         """Prepare to run from `source` (batch, height, width, channels) to `out`, both contiguous bytes.
 
-        None where the border would be out of all proportion to the image, as a hostile dilation makes it, or where the
-        vector kernels do not know the rounding.
+        None where the border would be out of all proportion to the image, as a hostile dilation makes it.
         """
-        if self.stage.rounding not in VECTOR_ROUNDINGS:
-            return None
         height, width = self.staged_size(source)
         if height * width > BORDER_LIMIT * source.shape[1] * source.shape[2] + BORDER_PIXELS:
             return None

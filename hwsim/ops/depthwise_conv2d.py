@@ -13,6 +13,7 @@ from hwsim.ops._accumulating import (
     Accumulating,
     bias_or_zeros,
     centered_weights,
+    known_to_vectors,
     layers_of_others,
     output_stage,
     raised,
@@ -96,7 +97,7 @@ class DepthwiseConv2d(Accumulating):
             layer = DepthwiseLayer(frame, weights, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
             return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))
 
-        return FixableStep(step, fixed)
+        return FixableStep(step, fixed) if known_to_vectors(rule) else step
 
 
 OP = DepthwiseConv2d()

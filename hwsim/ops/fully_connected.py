@@ -14,6 +14,7 @@ from hwsim.ops._accumulating import (
     Accumulating,
     bias_or_zeros,
     centered_weights,
+    known_to_vectors,
     layers_of_others,
     output_stage,
     raised,
@@ -93,7 +94,7 @@ class FullyConnected(Accumulating):
             frame = Window(1, 1, 1, 1, 1, 1, 0, 0)
             return ConvLayer(frame, taps, bias, stage, zero_point, signed, images.shape[1], 1).fix(images, out)
 
-        return FixableStep(step, fixed)
+        return FixableStep(step, fixed) if known_to_vectors(rule) else step
 
 
 OP = FullyConnected()

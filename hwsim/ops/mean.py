@@ -45,13 +45,15 @@ class Mean(Op):
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
         shape, axes = view.input(0).shape, _axes(view)
+        if rule.algorithm in MEANS:
+            return rescaled_mean(view, rule, axes)
         if rule == FLOAT:
             keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
             return pointwise(lambda values: values.mean(axis=over, keepdims=keep))
         kept = [i for i in range(len(shape)) if i not in axes]
         order = (0, *(i + 1 for i in axes), *(i + 1 for i in kept))
         count, inner = prod(shape[i] for i in axes), prod(shape[i] for i in kept)
-        finish = rescaled_mean(view, rule, count) if rule.algorithm in MEANS else _finish(view, rule, count)
+        finish = _finish(view, rule, count)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             samples = inputs[0].shape[0]

@@ -5,12 +5,10 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
-from hwsim.kernels.onnxruntime import mul_onnxruntime
-from hwsim.kernels.requantize import GENERAL_ROUNDINGS
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._float import FLOAT, FLOATS, binary
-from hwsim.ops._rescaled import rescaled_product
+from hwsim.ops._rescaled import PRODUCTS, rescaled_product
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
 VECTORS = {"int8": 16, "uint8": 8}
@@ -34,7 +32,7 @@ class Mul(Op):
         "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
         "tflite-micro": {"int8": Rule("tflite")},
         "float": FLOATS,
-        "onnxruntime": {"int8": Rule("onnxruntime", "float32"), "uint8": Rule("onnxruntime", "float32")},
+        "onnxruntime": dict.fromkeys(VECTORS, Rule("zero_point_inside", "float32")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -43,10 +41,9 @@ class Mul(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return binary(view, np.multiply)
-        if rule.algorithm in GENERAL_ROUNDINGS:
+        if rule.algorithm in PRODUCTS:
             return rescaled_product(view, rule)
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
-        known["onnxruntime"] = mul_onnxruntime
         if rule.algorithm not in known:
             raise no_rule(view, rule)
         kernel, params, shape = known[rule.algorithm], _params(view, rule), view.output().shape

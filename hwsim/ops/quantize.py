@@ -14,6 +14,7 @@ from hwsim.kernels.quantize import (
     requantize_eight_bit_multiplier,
 )
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
+from hwsim.ops._accumulating import known_to_vectors
 from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._vector_elementwise import vector_requantization
@@ -77,12 +78,13 @@ class Quantize(Op):
             samples = inputs[0].shape[0]
             run(inputs[0].reshape(samples, -1), outputs[0].reshape(samples, -1))
 
+        if rule.scale in NARROW_SCALES or not known_to_vectors(rule):
+            return step
+
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
             source, output = view.input(0), view.output()
             same = rule.algorithm in ROUNDINGS or prod(output.shape) % CODE_VECTOR == 0
             if self.signature(view) not in _BYTE_TO_BYTE or not same or rule.algorithm == "eight_bit_multiplier":
-                return None
-            if rule.scale in NARROW_SCALES:
                 return None
             rounding = rule.algorithm.removesuffix("_vectors")
             return vector_requantization(_stage(view, rounding), source.zero_point, inputs[0], outputs[0])
