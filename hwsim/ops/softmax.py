@@ -10,6 +10,7 @@ from hwsim.kernels.softmax import softmax_fixed_point, softmax_float_table
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._float import FLOAT
 from hwsim.ops._float import softmax as float_softmax
+from hwsim.ops._ibert import ibert_softmax
 from hwsim.quantizers.expf import expf
 from hwsim.quantizers.multiplier import quantize_multiplier
 
@@ -46,6 +47,8 @@ class Softmax(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return float_softmax(view)
+        if rule.algorithm == "ibert":
+            return ibert_softmax(view, _beta(view))
         compute = {"fixed_point": _fixed_point, "float_table": _float_table}.get(rule.algorithm)
         if compute is None:
             raise no_rule(view, rule)

@@ -23,7 +23,7 @@ def test_differences_between_two_simulations_are_counted(engine):
     graph, x = demo.network(), demo.images()[0][:3]
     check = hwsim.verify(graph, x, engine=engine, against=hwsim.compile(graph, "litert-reference"))
     ours, theirs = (hwsim.simulate(graph, x, e, keep_tensors=True).tensors for e in (engine, "litert-reference"))
-    found = {record.name: record.differing for record in check.tensors}
+    found = {record.tensor: record.differing for record in check.tensors}
     assert found == {name: int((ours[name] != theirs[name]).sum()) for name in found}
     assert check.against == "litert-reference (simulated)"
     assert not check.exact or engine == "ethos-u"  # whose default rounding is TFLite's
@@ -49,7 +49,7 @@ def test_a_simulation_is_compared_with_another_real_engine(shared_models, name, 
 
 @pytest.mark.parametrize("engine", ["onnxruntime-x86", "gemmini", "dyadic:floor"])
 def test_what_runs_no_tflite_file_is_refused_with_what_to_do(engine):
-    with pytest.raises(ReferenceEngineError, match=f"engine '{engine}' is only simulated: .* --simulated {engine};"):
+    with pytest.raises(ReferenceEngineError, match=f"engine '{engine}' is only simulated: .*--simulated {engine};"):
         hwsim.verify(demo.network(), demo.images()[0][:1], engine="dyadic", against=engine)
     with pytest.raises(ReferenceEngineError, match="is only simulated"):
         hwsim.verify(demo.network(), demo.images()[0][:1], engine=engine)
