@@ -6,7 +6,7 @@ _RULE = Rule("float64_half_even", "float32_product")
 
 ENGINE = Engine(
     name="ibert",
-    summary="I-BERT: integer-only softmax; dyadic output stages as HAWQ-V3 publishes them",
+    summary="I-BERT: softmax in integers only; layers, sums and products as HAWQ-V3",
     lineage=("ibert", "litert-reference"),
     rules={
         **on_bytes((*LAYERS, "mul"), _RULE),
@@ -17,6 +17,6 @@ ENGINE = Engine(
         ("softmax", "uint8>uint8"): Rule("ibert"),
     },
     source="Kim et al. (arXiv 2101.01321); kssteven418/I-BERT fairseq/quantization/utils, read, not run: it holds "
-    "integers in floats, hwsim in 64 bits; exponentials go to 16 bits at the scale 1 / 32767; other operators as LiteRT's "
-    "reference",
+    "integers in floats, hwsim in 64 bits; exponentials go to 16 bits at the scale 1 / 32767; other operators as "
+    "LiteRT's reference",
 )
