@@ -45,10 +45,10 @@ class Softmax(Op):
         return (view.input(0).shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule == FLOAT:
-            return float_softmax(view)
         if rule.algorithm == "ibert":
             return ibert_softmax(view, _beta(view))
+        if rule == FLOAT:
+            return float_softmax(view)
         compute = {"fixed_point": _fixed_point, "float_table": _float_table}.get(rule.algorithm)
         if compute is None:
             raise no_rule(view, rule)
