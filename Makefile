@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 
-.PHONY: demo test check clean agreement benchmarks
+.PHONY: demo test check clean agreement benchmarks conformance
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -21,6 +21,10 @@ check: $(VENV)/.dev
 
 benchmarks: $(VENV)/.dev
 	$(BIN)/python scripts/benchmarks.py $(MODELS)
+
+conformance: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[onnx]' torch
+	$(BIN)/python scripts/conformance_onnx_torch.py
 
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)
