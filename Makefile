@@ -22,6 +22,10 @@ check: $(VENV)/.dev
 benchmarks: $(VENV)/.dev
 	$(BIN)/python scripts/benchmarks.py $(MODELS)
 
+conformance: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[onnx]' torch
+	$(BIN)/python scripts/conformance_onnx_torch.py
+
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)
 

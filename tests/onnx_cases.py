@@ -117,7 +117,7 @@ def _layer(operator: str, graph: Graph, inputs: list[Array]) -> tuple[Any, Any, 
         depthwise = node.op == "depthwise_conv2d"
         weights = w.data.transpose(3, 0, 1, 2) if depthwise else w.data.transpose(0, 3, 1, 2)
         attributes = _moving(node.attributes, x, weights.shape[2:])
-        attributes["group"] = x.shape[3] if depthwise else 1
+        attributes["group"] = x.shape[3] if depthwise else x.shape[3] // w.shape[3]
     elif operator == "QGemm":
         attributes["transB"] = 1
     constants = {"w": weights} | _form("x", x) | _form("w", w)

@@ -61,7 +61,7 @@ def run_torch(backend: str, operator: str, graph: Graph, x: Array) -> Array:
         return np.asarray(out.int_repr().numpy())
     a = node.attributes
     pads = [before for before, _ in _pads(graph)]
-    groups = source.shape[3] if node.op == "depthwise_conv2d" else 1
+    groups = source.shape[3] if node.op == "depthwise_conv2d" else source.shape[3] // w.shape[3]
     moving = [a["stride_h"], a["stride_w"]], pads, [a["dilation_h"], a["dilation_w"]], groups
     out = ops.conv2d(given, ops.conv2d_prepack(weights, real, *moving), y.scale, y.zero_point)
     return np.ascontiguousarray(out.int_repr().numpy().transpose(0, 2, 3, 1))

@@ -78,6 +78,8 @@ def sums(graph, x):
         return naive.fully_connected(x, w.data, b, **zero_points)
     a = node.attributes
     moving = {"stride": (a["stride_h"], a["stride_w"]), "dilation": (a["dilation_h"], a["dilation_w"])}
+    if node.op == "conv2d":
+        moving["groups"] = x.shape[3] // w.shape[3]
     return getattr(naive, node.op)(x, w.data, b, padding=a["padding"], **moving, **zero_points)
 
 

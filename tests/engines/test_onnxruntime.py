@@ -1,6 +1,5 @@
 """ONNX Runtime's operators against the real package, a sample of what scripts/conformance_onnx_torch.py runs."""
 
-from fractions import Fraction
 from importlib.util import find_spec
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import hwsim
 from hwsim.errors import UnsupportedError
 from hwsim.kernels.matmul import accumulate_int16_pairs
-from hwsim.kernels.onnxruntime import fused_multiply_add
 from tests import onnx_cases
 from tests.processor import has_vnni
 from tests.random_graphs import MAKERS
@@ -35,29 +33,6 @@ def test_operator_equals_the_real_one(operator, op, kind):
         expected = onnx_cases.run_onnx(operator, graph, inputs)
         got = hwsim.simulate(graph, inputs, ENGINE).outputs[0].reshape(expected.shape)
         np.testing.assert_array_equal(got, expected, err_msg=f"case {number}")
-
-
-def nearest_float32(exact):
-    """The float32 nearest to a fraction, ties to even, for normal numbers."""
-    low = np.float32(float(exact))
-    around = [np.nextafter(low, np.float32(side)) for side in (-np.inf, np.inf)]
-    gaps = [(abs(Fraction(float(v)) - exact), int(v.view(np.int32)) & 1, float(v)) for v in (low, *around)]
-    return min(gaps)[2]
-
-
-def test_a_fused_multiply_add_rounds_once():
-    g = np.random.default_rng(0)
-    triples = [(g.integers(-255, 256), g.uniform(1e-3, 4), g.normal(0, 300)) for _ in range(3000)]
-    near = 1 + 2.0**-20, 1 - 2.0**-20  # their product is 1 less 2^-40, which float64 loses beside 2^24
-    triples += [(s * near[0], t * near[1], u * 2.0**24 + v) for s in (1, -1) for t in (1, -1) for u in (1, -1)
-                for v in (-4, -2, 0, 2, 4, 6)]  # fmt: skip
-    twice = 0
-    for triple in triples:
-        a, b, c = (np.float32(value) for value in triple)
-        expected = nearest_float32(Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c)))
-        assert fused_multiply_add(a, b, c) == expected, (a, b, c)
-        twice += np.float32(np.float64(a) * np.float64(b) + np.float64(c)) != expected
-    assert twice > 0
 
 
 def test_pairs_saturate_only_where_uint8_meets_int8():
