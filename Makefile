@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 
-.PHONY: demo test check clean agreement benchmarks
+.PHONY: demo test check clean agreement benchmarks accuracy
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -21,6 +21,9 @@ check: $(VENV)/.dev
 
 benchmarks: $(VENV)/.dev
 	$(BIN)/python scripts/benchmarks.py $(MODELS)
+
+accuracy: $(VENV)/.dev
+	$(BIN)/python scripts/accuracy.py
 
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)

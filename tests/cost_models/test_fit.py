@@ -111,7 +111,7 @@ def test_what_only_held_out_rows_could_tell_is_not_held_out(tmp_path, measured):
     problem = Problem([m4], alone, shipped_network)
     aside = np.array([m.device == "board1" for m in alone])
     place = [c.path for c in problem.constants].index("boards.psoc62.core.fetch_misses")
-    point = problem.start
+    point = problem.neutral
     point[place] = 0.2
     assert problem.forget(point, aside)[place] == 0.0
     assert problem.forget(point, ~aside)[place] == 0.2
