@@ -1,10 +1,11 @@
 """Write docs/accuracy.md: how far estimates lie from what was measured, class by class, and which aims are met.
 
-    python scripts/accuracy.py [--shared ../shared] [--only cortex_m] [--bands]
+    python scripts/accuracy.py [--shared ../shared] [--only cortex_m] [--rows FOLDER] [--bands]
 
 Every class is evaluated by `hwsim.fit` on its table in hwsim/targets/measurements: all rows of one device (or network)
 are predicted by a fit to the others. `--only` prints one class and writes nothing. `--bands` writes the bands of the
-targets from the same held-out rows. Figures of SCALE-Sim are read from --shared and left out where it is not there.
+targets from the same held-out rows; `--rows` lets several runs share the work. Figures of SCALE-Sim are read from
+--shared and left out where it is not there.
 """
 
 import argparse
@@ -54,7 +55,7 @@ SUBJECTS = (
     Subject(
         "cortex_m",
         ("cortex-m4", "cortex-m33", "cortex-m7"),
-        ("device", "network"),
+        ("device",),
         "Cortex-M4, M33 and M7 on six boards with eleven runtimes: MLPerf Tiny v0.5 to v1.3 and ST's model zoo. "
         "A runtime that was measured on one board only cannot be held out with it; those rows are not counted. "
         "Cortex-M0+, M55 and M85 have no measurement here: their estimates come from their instruction sets.",
@@ -107,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="where SCALE-Sim's cycles are")
     parser.add_argument("--only", choices=[subject.name for subject in SUBJECTS], help="print this class alone")
+    parser.add_argument("--rows", type=Path, help="keep held-out rows in this folder, and take those that are there")
     parser.add_argument("--bands", action="store_true", help="write the targets' bands from the held-out rows")
     options = parser.parse_args()
     chosen = [subject for subject in SUBJECTS if options.only in (None, subject.name)]
@@ -114,14 +116,27 @@ def main() -> None:
     for subject in chosen:
         rows = read_measurements(MEASUREMENTS / f"{subject.name}.csv")
         for hold_out in subject.hold_outs:
-            found[subject.name, hold_out] = evaluated(subject, rows, hold_out)
+            found[subject.name, hold_out] = kept(subject, rows, hold_out, options.rows)
             print(_row(subject.name, hold_out, "latency", found[subject.name, hold_out]), flush=True)
         if options.bands:
             write_bands(subject, found[subject.name, subject.hold_outs[0]])
     if options.only is None:
         rows = relabelled(read_measurements(MEASUREMENTS / "cortex_a.csv"))
-        other = evaluated(SUBJECTS[1], rows, "network")
+        other = kept(SUBJECTS[1], rows, "network", options.rows, "-relabelled")
         PAGE.write_text("\n\n".join(page(found, other, options.shared)) + "\n", encoding="utf-8")
+
+
+def kept(
+    subject: Subject, rows: Sequence[Measurement], hold_out: str, folder: Path | None, mark: str = ""
+) -> pd.DataFrame:
+    """What `evaluated` gives, from the folder of `--rows` where an earlier run left it there."""
+    if folder is None:
+        return evaluated(subject, rows, hold_out)
+    path = folder / f"{subject.name}-{hold_out}{mark}.csv"
+    if not path.exists():
+        write_text(path, evaluated(subject, rows, hold_out).to_csv(index=False))
+    words = ("group", "target", "device", "runtime", "network", "layer", "part")
+    return pd.read_csv(path, dtype=dict.fromkeys(words, str)).fillna({"layer": "", "part": "", "runtime": ""})
 
 
 def evaluated(subject: Subject, rows: Sequence[Measurement], hold_out: str) -> pd.DataFrame:

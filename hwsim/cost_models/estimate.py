@@ -144,7 +144,7 @@ def estimate(
 
 
 def costed(network: Network, profile: Profile, runtime: str) -> tuple[LayerEstimate, ...]:
-    """Every layer's cost on the machine that `profile` describes, with kernels of `runtime` (empty where it has none)."""
+    """Every layer's cost on the machine of `profile`, with the kernels of `runtime` (empty where it has none)."""
     model: CostModel = import_module(f"hwsim.cost_models.{profile.kind}").network_costs
     priced = is_priced(profile)
     layers = []

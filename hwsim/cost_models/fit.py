@@ -29,7 +29,7 @@ for a factor of e: rows decide where they say something, the middle where they d
 SCALE = 0.1
 """Residuals beyond a tenth count less than by their square."""
 STEPS = 300
-"""A fit that takes more is stopped; those of the shipped targets take 20 to 150."""
+"""A fit that takes more is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,6 @@ class Problem:
         """The point in the middle of all limits."""
         return np.array([constant.middle for constant in self.constants])
 
-    def solve(self, rows: Mask) -> Vector:
-        """The point that fits `rows` best, of searches from the neutral point and from a scan."""
-        found = [self._search(rows, start) for start in (self.neutral, self._scan(rows))]
-        return min(found, key=lambda pair: pair[0])[1]
-
     def _scan(self, rows: Mask) -> Vector:
         """A start: each constant in turn at the best of a few places in its range.
 
@@ -146,10 +141,12 @@ class Problem:
             point = tried[int(np.argmin(off))]
         return point
 
-    def _search(self, rows: Mask, start: Vector) -> tuple[float, Vector]:
+    def solve(self, rows: Mask) -> Vector:
+        """The point that fits `rows` best, searched for from the neutral point after a scan."""
         from scipy.optimize import least_squares
 
-        low, high = (np.array([c.inside(limit(c)) for c in self.constants]) for limit in (lambda c: c.low, lambda c: c.high))
+        low = np.array([constant.inside(constant.low) for constant in self.constants])
+        high = np.array([constant.inside(constant.high) for constant in self.constants])
         margin = 1e-9 * (high - low)
         last: dict[bytes, tuple[Vector, Vector]] = {}
 
@@ -162,17 +159,17 @@ class Problem:
 
         found = least_squares(
             lambda point: both(point)[0],
-            np.clip(start, low + margin, high - margin),
+            np.clip(self._scan(rows), low + margin, high - margin),
             jac=lambda point: both(point)[1],
             bounds=(low, high),
             loss="soft_l1",
             f_scale=SCALE,
             x_scale="jac",
-            xtol=1e-6,
-            ftol=1e-6,
+            xtol=1e-5,
+            ftol=1e-5,
             max_nfev=STEPS,
         )
-        return float(found.cost), np.asarray(found.x)
+        return np.asarray(found.x)
 
     def forget(self, point: Vector, aside: Mask) -> Vector:
         """The point with a board's own constants at the target's, where only rows aside say anything of the board."""
