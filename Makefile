@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 
-.PHONY: demo test check clean agreement conformance onnx_torch benchmarks accuracy formats ptq mixed
+.PHONY: demo test check clean agreement conformance onnx_torch benchmarks accuracy formats ptq mixed torch
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -36,6 +36,19 @@ benchmarks: $(VENV)/.dev
 
 accuracy: $(VENV)/.dev
 	$(BIN)/python scripts/accuracy.py
+
+formats: $(VENV)/.dev
+	$(BIN)/python scripts/formats.py $(MODELS) $(DATA)
+
+ptq: $(VENV)/.dev
+	$(BIN)/python scripts/ptq.py $(DATA) $(MODELS)
+
+mixed: $(VENV)/.dev
+	$(BIN)/python scripts/mixed.py $(MODELS) $(DATA)
+
+torch: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch]'
+	$(BIN)/python scripts/qat.py $(DATA) build/qat
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "hwsim needs Python 3.11 or newer, this is " + sys.version)'
