@@ -1,0 +1,125 @@
+"""A float network, a target and calibration samples as a table of choices: what `solve_table` takes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from hwsim.errors import InputError
+from hwsim.graph import Graph
+from hwsim.ptq.choose import Widths
+from hwsim.ptq.observe import observe
+from hwsim.simulate import Inputs
+from hwsim.solver.candidates import Candidates, widths_of
+from hwsim.solver.choices import Choice, checked_choices, find_ties, layer_choices, layers_of
+from hwsim.solver.costs import PEAKS, REST, Machine, cost_rows
+from hwsim.solver.measures import Judge
+from hwsim.solver.sensitivity import Options, Table, hessian, measured
+from hwsim.solver.store import sensitivity_store
+from hwsim.targets import Target
+from hwsim.targets import target as target_called
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A network's layers with what each may be.
+
+    Parameters
+    ----------
+    candidates : makes its integer networks
+    judge : holds them against the float network
+    machine : where costs are from
+    options : the choices of each layer
+    ties : layers that choose alike
+    table : layer, choice, degradation and every cost; `REST` is what no choice changes
+    """
+
+    candidates: Candidates
+    judge: Judge
+    machine: Machine
+    options: Options
+    ties: Sequence[Sequence[str]]
+    table: "pd.DataFrame"
+
+    @property
+    def graph(self) -> Graph:
+        """The float network."""
+        return self.candidates.graph
+
+    @property
+    def peaks(self) -> Sequence[str]:
+        """Costs of which the largest counts."""
+        return PEAKS
+
+    def widths(self, choice: Mapping[str, str]) -> Widths:
+        """The configuration of a choice for every layer, as text."""
+        places = layers_of(self.graph)
+        return widths_of({places[name]: Choice.parse(text) for name, text in choice.items() if name != REST})
+
+    def predicted(self, choice: Mapping[str, str]) -> dict[str, float]:
+        """The degradation and costs of a choice for every layer: sums, or of a peak cost the largest, of the table."""
+        wanted = {**choice, REST: next(iter(self.table.loc[self.table["layer"] == REST, "choice"]))}
+        taken = self.table[self.table["choice"] == self.table["layer"].map(wanted)]
+        if len(taken) != len(wanted):
+            raise InputError(f"choice has {len(choice)} layers, of which the table has {len(taken) - 1}; name each once")
+        numbers = taken.drop(columns=["layer", "choice"])
+        return {name: float(column.max() if name in PEAKS else column.sum()) for name, column in numbers.items()}
+
+
+def tabulate(
+    graph: Graph,
+    target: str | Path | Target,
+    calibration: Inputs,
+    *,
+    labels: ArrayLike | None = None,
+    choices: Iterable[str | Choice] | None = None,
+    measure: str | None = None,
+    traces: Mapping[str, float] | None = None,
+    pin_ends: bool = True,
+    runtime: str | None = None,
+    engine: str | None = None,
+    ranges: str = "mse",
+    cache: bool | Path = True,
+    progress: Callable[[int], None] | None = None,
+) -> Layers:
+    """Measure what each choice does to each layer of a float network, and what it costs on a target.
+
+    Parameters are those of `solve`. `progress` is called with 1 for each layer and choice measured.
+    """
+    check_real(graph)
+    machine = Machine(target_called(target), runtime)
+    allowed = checked_choices(machine.target.profile, choices)
+    options = layer_choices(graph, allowed, pin_ends=pin_ends)
+    judge = Judge.of(graph, calibration, labels, measure, engine or machine.target.profile.engine)
+    candidates = Candidates(graph, observe(graph, calibration), ranges)
+    if traces is not None:
+        degradations = hessian(candidates, traces, options)
+    else:
+        folder = cache if isinstance(cache, Path) else None
+        store = sensitivity_store(graph, judge, ranges, folder) if cache else None
+        degradations = measured(candidates, judge, options, store, progress)
+    table = _table(cost_rows(candidates, machine, options), degradations)
+    return Layers(candidates, judge, machine, options, find_ties(graph, options), table)
+
+
+def check_real(graph: Graph) -> None:
+    """Raise InputError where a layer with weights does not read float32: only float networks have widths to choose."""
+    for name, index in layers_of(graph).items():
+        tensor = graph.tensors[graph.nodes[index].inputs[0]]
+        if tensor.dtype != "float32":
+            raise InputError(f"layer {name} reads {tensor.dtype}; give the float network, from before quantization")
+
+
+def _table(rows: Sequence[Mapping[str, object]], degradations: Table) -> "pd.DataFrame":
+    import pandas as pd
+
+    by_text = {(layer, str(choice)): value for (layer, choice), value in degradations.items()}
+    frame = pd.DataFrame(rows)
+    values = [by_text.get((layer, choice), 0.0) for layer, choice in zip(frame["layer"], frame["choice"], strict=True)]
+    frame.insert(2, "degradation", values)
+    return frame
