@@ -6,14 +6,14 @@ that stands at the same place in each of them is one constant. The error that co
 of one device (or network) are predicted by a fit to the others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.cost_models.estimate import estimate
+from hwsim.cost_models.estimate import LayerEstimate, estimate
 from hwsim.cost_models.measurements import Measurement, shipped_network
 from hwsim.cost_models.work import Network
 from hwsim.errors import InputError, unknown
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 TIED = "runtimes."
+BOARDS = "boards."
 SCAN_PLACES = 9
+PULL = 0.03
+"""A runtime's constant is pulled to the (geometric) middle of its limits as hard as 3 % of error of one row would pull
+for a factor of e: rows decide where they say something, the middle where they do not."""
 SCALE = 0.1
 """Residuals beyond a tenth count less than by their square."""
 
@@ -94,7 +98,8 @@ def fit(
     for group in sorted(set(groups)) if hold_out != "none" else []:
         aside = np.array([g == group for g in groups])
         if not aside.all():
-            held_out[aside] = problem.predict(problem.solve(~aside, fitted))[aside]
+            point = problem.forget(problem.solve(~aside, fitted), aside)
+            held_out[aside] = np.where(problem.unknown(aside), np.nan, problem.predict(point))[aside]
         if progress:
             progress(1)
     return problem.result(fitted, held_out, groups)
@@ -139,13 +144,18 @@ class Problem:
     def scan(self, rows: NDArray[np.bool_]) -> Vector:
         """A start for `solve`: each constant in turn at the best of a few places in its range.
 
-        A constant that bounds nothing where it stands, a fast memory's bandwidth, has no slope to follow.
+        A constant that bounds nothing where it stands, a fast memory's bandwidth, has no slope to follow. A runtime's
+        pulled constants have; scanned one at a time they would make up for each other.
         """
         point = self.start
         for i, constant in enumerate(self.constants):
+            if constant.path.startswith(TIED) and constant.is_scale:
+                continue
             places = np.linspace(_inside(constant, constant.low), _inside(constant, constant.high), SCAN_PLACES)
             tried = [point, *(np.concatenate([point[:i], [place], point[i + 1 :]]) for place in places)]
-            point = min(tried, key=lambda candidate: float(np.sum(np.abs(self._residuals(candidate, rows)))))
+            some = rows & np.array([self._touches(constant, row) for row in range(len(self.names))])
+            off = [float(np.sum(np.abs(self._residuals(candidate, some)))) for candidate in tried]
+            point = tried[int(np.argmin(off))]
         return point
 
     def solve(self, rows: NDArray[np.bool_], start: Vector) -> Vector:
@@ -172,7 +182,8 @@ class Problem:
         """(seconds, joules) estimated for each measurement; NaN for rows not in `only`, and for unknown joules."""
         machines: dict[tuple[str, tuple[tuple[str, float], ...]], Target] = {}
         done: dict[tuple[object, ...], tuple[list[tuple[float, float]], list[str]]] = {}
-        plain = self._targets(point)
+        used = {name.partition("@")[0] for i, name in enumerate(self.names) if only is None or only[i]}
+        plain = self._targets(point, used)
         found = np.full((len(self.measurements), 2), np.nan)
         for i, row in enumerate(self.measurements):
             if only is not None and not only[i]:
@@ -180,13 +191,43 @@ class Problem:
             key = self.names[i], row.settings
             if key not in machines:
                 machines[key] = _machine(plain, *key)
-            case = (*key, row.network, row.runtime)
+            case = (*key, row.network, row.runtime, row.part)
             if case not in done:
                 e = estimate(self.networks[row.network], machines[key], row.runtime or None)
-                costs = [(layer.latency_s, np.nan if layer.energy_j is None else layer.energy_j) for layer in e.layers]
+                costs = [_figures(layer, row.part, e.profile.clock_hz) for layer in e.layers]
                 done[case] = costs, [layer.work.name for layer in e.layers]
             found[i] = _one(*done[case], row)
         return found
+
+    def forget(self, point: Vector, aside: NDArray[np.bool_]) -> Vector:
+        """The point with a board's own constants at the target's, where only rows aside say anything of the board."""
+        forgotten = point.copy()
+        for i, constant in enumerate(self.constants):
+            if constant.path.startswith(BOARDS) and not self._informs(constant, ~aside):
+                own = constant.path.split(".", 2)[2]
+                forgotten[i] = _inside(constant, _called(self.targets, constant.owners[0]).provenance[own].value)
+        return forgotten
+
+    def unknown(self, aside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which (latency, energy) rest on a constant that no row outside `aside` says anything of."""
+        found = np.zeros((len(self.measurements), 2), bool)
+        for constant in self.constants:
+            if self._informs(constant, ~aside) or (
+                constant.path.startswith(BOARDS) and ".energy." not in constant.path
+            ):
+                continue
+            touched = np.array([self._touches(constant, row) for row in range(len(self.names))])
+            found[touched, 1] = True
+            found[touched, 0] |= ".energy." not in f".{constant.path}"
+        return found
+
+    def _informs(self, constant: Constant, rows: NDArray[np.bool_]) -> bool:
+        """Whether some of `rows` depend on a constant."""
+        needs_energy = ".energy." in f".{constant.path}"
+        return any(
+            rows[i] and (row.energy_j is not None or not needs_energy) and self._touches(constant, i)
+            for i, row in enumerate(self.measurements)
+        )
 
     def result(self, point: Vector, held_out: Vector, groups: Sequence[str]) -> Fit:
         """The fit at `point`, with its errors."""
@@ -201,6 +242,7 @@ class Problem:
                 "runtime": [row.runtime for row in self.measurements],
                 "network": [row.network for row in self.measurements],
                 "layer": [row.layer for row in self.measurements],
+                "part": [row.part for row in self.measurements],
                 "measured_s": [row.latency_s for row in self.measurements],
                 "fitted_s": estimated[:, 0],
                 "held_out_s": held_out[:, 0],
@@ -222,7 +264,16 @@ class Problem:
         return Fit(self._targets(point), constants, rows)
 
     def _residuals(self, point: Vector, rows: NDArray[np.bool_]) -> Vector:
-        return self._logs(self.predict(point, rows))[np.repeat(rows, 2)]
+        return np.concatenate([self._logs(self.predict(point, rows))[np.repeat(rows, 2)], self._pulled(point)])
+
+    def _pulled(self, point: Vector) -> Vector:
+        return np.array(
+            [
+                PULL * (x - (_inside(c, "low") + _inside(c, "high")) / 2)
+                for c, x in zip(self.constants, point, strict=True)
+                if c.path.startswith(TIED) and c.is_scale
+            ]
+        )
 
     def _logs(self, predicted: Vector) -> Vector:
         """log(estimated / measured), latency and energy of each row in turn; 0 where there is nothing to compare."""
@@ -233,7 +284,7 @@ class Problem:
 
     def _jacobian(self, point: Vector, rows: NDArray[np.bool_]) -> Vector:
         """One-sided differences; a constant is tried only on the rows that it can touch."""
-        base = self._logs(self.predict(point, rows))
+        base, pulled = self._logs(self.predict(point, rows)), self._pulled(point)
         columns = []
         for i, constant in enumerate(self.constants):
             step = 1e-4 * max(abs(point[i]), 1.0)
@@ -242,24 +293,30 @@ class Problem:
             touched = rows & np.array([self._touches(constant, row) for row in range(len(self.names))])
             there = self._logs(self.predict(moved, touched))
             slope = np.where(np.repeat(touched, 2), (there - base) / (moved[i] - point[i]), 0.0)
-            columns.append(slope[np.repeat(rows, 2)])
+            columns.append(
+                np.concatenate([slope[np.repeat(rows, 2)], (self._pulled(moved) - pulled) / (moved[i] - point[i])])
+            )
         return np.stack(columns, axis=1)
 
     def _touches(self, constant: Constant, row: int) -> bool:
+        """Whether the estimate of a row depends on a constant."""
         name = self.names[row].partition("@")[0]
         if name not in constant.owners:
             return False
+        if constant.path.startswith(BOARDS):
+            return constant.path.startswith(f"boards.{self.names[row].partition('@')[2]}.")
         if not constant.path.startswith(TIED):
             return True
         used = self.measurements[row].runtime or _called(self.targets, name).profile.default_runtime
-        return constant.path.split(".")[1] == used
+        return constant.path.startswith(f"{TIED}{used}.")
 
-    def _targets(self, point: Vector) -> dict[str, Target]:
+    def _targets(self, point: Vector, names: Set[str] | None = None) -> dict[str, Target]:
         values: dict[str, dict[str, float]] = {target.name: {} for target in self.targets}
         for constant, x in zip(self.constants, point, strict=True):
             for owner in constant.owners:
                 values[owner][constant.path] = _outside(constant, x)
-        return {target.name: target.with_values(values[target.name], "fitted") for target in self.targets}
+        some = (target for target in self.targets if names is None or target.name in names)
+        return {target.name: target.with_values(values[target.name], "fitted") for target in some}
 
 
 def _constants(targets: Sequence[Target]) -> list[Constant]:
@@ -284,6 +341,13 @@ def _machine(plain: Mapping[str, Target], name: str, settings: tuple[tuple[str, 
     base, _, board = name.partition("@")
     machine = plain[base].on_board(board) if board else plain[base]
     return machine.with_values(dict(settings)) if settings else machine
+
+
+def _figures(layer: LayerEstimate, part: str, clock_hz: float) -> tuple[float, float]:
+    """Seconds and joules of a layer, or of the part of its cycles that was counted."""
+    if part:
+        return float(getattr(layer.cost, f"{part}_cycles")) / clock_hz, np.nan
+    return layer.latency_s, np.nan if layer.energy_j is None else layer.energy_j
 
 
 def _one(costs: list[tuple[float, float]], names: list[str], row: Measurement) -> tuple[float, float]:

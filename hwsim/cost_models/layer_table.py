@@ -32,6 +32,10 @@ OPS = {
     "reshape": "reshape",
     "flatten": "reshape",
     "activation": "activation",
+    "mean": "mean",
+    "pad": "pad",
+    "dequantize": "dequantize",
+    "logistic": "logistic",
 }
 KERAS = ("Conv2D", "DepthwiseConv2D", "Dense", "Add", "Multiply", "AveragePooling2D", "MaxPooling2D", "Concatenate")
 FUSED = ("relu", "relu6", "batchnormalization", "dropout", "rescaling", "normalization", "inputlayer")
@@ -42,8 +46,9 @@ def read_layer_table(path: Path) -> Network:
     """The network whose layers the CSV file at `path` lists.
 
     Columns of hwsim's own table: layer, op, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, groups,
-    macs, params, all of one image, and if wanted weight_bits, activation_bits, batch. SCALE-Sim's: Layer name,
-    IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides.
+    macs, params, all of one image, and if wanted weight_bits, activation_bits, batch, live_in, live_out (channels that
+    are not all zero). SCALE-Sim's: Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels,
+    Num Filter, Strides.
 
     Raises
     ------
@@ -101,9 +106,15 @@ def _own(row: Mapping[str, str], where: str) -> Work | None:
         weight_bits=_size(row, "weight_bits", where, 8),
         activation_bits=_size(row, "activation_bits", where, 8),
         bias_bytes=4 * max(params - weights, 0),
+        live_channels=_live(row, where, size),
         other_elements=batch * outputs if op in ("add", "mul") else 0,
         batch=batch,
     )
+
+
+def _live(row: Mapping[str, str], where: str, size: Mapping[str, int]) -> tuple[int, int] | None:
+    live = _size(row, "live_in", where, size["in_c"]), _size(row, "live_out", where, size["out_c"])
+    return None if live == (size["in_c"], size["out_c"]) else live
 
 
 def _scalesim(row: Mapping[str, str], where: str) -> Work:

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from hwsim.cost_models.layer_table import read_layer_table
 from hwsim.cost_models.work import Network
-from hwsim.errors import InputError
+from hwsim.errors import InputError, unknown
 from hwsim.targets import NETWORKS
 
-COLUMNS = ("target", "network", "runtime", "device", "settings", "layer", "latency_ms", "energy_uj", "source", "note")
+COLUMNS = (
+    *("target", "network", "runtime", "device", "settings", "layer", "part"),
+    *("latency_ms", "energy_uj", "source", "note"),
+)
 NETWORK_SUFFIXES = (".csv", ".tflite", ".hwsim")
 """Of networks that measurements name by their path."""
 
-NETWORK_SUFFIXES = (".csv", ".tflite", ".hwsim")
-"""Of networks that measurements name by their path."""
-
+PARTS = ("", "compute", "memory", "overhead")
 NEEDED = ("network", "device", "latency_ms")
 
 
@@ -32,6 +33,7 @@ class Measurement:
     device : the board or chip it was measured on: rows of one device are held out together
     settings : other values for the target's numbers
     layer : name or index of the only layer that was timed; empty for the whole network
+    part : 'compute', 'memory' or 'overhead' where only these cycles of the layers were counted; empty for all
     latency_s, energy_j : as measured; energy is None where it was not
     source : where the figures are published
     """
@@ -42,6 +44,7 @@ class Measurement:
     device: str
     settings: tuple[tuple[str, float], ...]
     layer: str
+    part: str
     latency_s: float
     energy_j: float | None
     source: str
@@ -76,7 +79,9 @@ def shipped_network(name: str) -> Network:
 
 def _measurement(row: dict[str, str], where: str) -> Measurement:
     cell = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
-    energy = cell.get("energy_uj", "")
+    energy, part = cell.get("energy_uj", ""), cell.get("part", "")
+    if part not in PARTS:
+        raise InputError(f"{where}: {unknown('part', part, PARTS[1:])}")
     return Measurement(
         target=cell.get("target", ""),
         network=cell["network"],
@@ -84,6 +89,7 @@ def _measurement(row: dict[str, str], where: str) -> Measurement:
         device=cell["device"],
         settings=tuple(_setting(part, where) for part in cell.get("settings", "").split(";") if part.strip()),
         layer=cell.get("layer", ""),
+        part=part,
         latency_s=_positive(cell["latency_ms"], f"{where}: latency_ms") * 1e-3,
         energy_j=_positive(energy, f"{where}: energy_uj") * 1e-6 if energy else None,
         source=cell.get("source", ""),

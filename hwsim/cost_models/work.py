@@ -1,10 +1,11 @@
 """What a network asks of a machine: one record of work per operator, whatever machine it is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
+from hwsim.cost_models.dead_channels import live_channels
 from hwsim.errors import GraphError, InputError
 from hwsim.graph import Graph, NodeView, Tensor
 from hwsim.ops import operators
@@ -35,6 +36,7 @@ class Work:
     bias_bytes : of biases, multipliers and shifts
     other_elements : elements of further computed inputs
     batch : images
+    live_channels : input and output channels that count (`dead_channels`); None where all do, or nobody looked
     """
 
     name: str
@@ -51,6 +53,7 @@ class Work:
     bias_bytes: int = 0
     other_elements: int = 0
     batch: int = 1
+    live_channels: tuple[int, int] | None = None
 
     @property
     def inputs(self) -> int:
@@ -83,11 +86,45 @@ class Work:
         return self.groups > 1 and self.groups == self.input_size[2]
 
     @property
+    def taps_inside(self) -> tuple[int, int]:
+        """Lines of the kernel inside the image over all output rows, and columns over all output columns.
+
+        Zero padding is taken to be as even on both sides as can be, as TFLite's SAME is.
+        """
+        down, across = (
+            sum(max(0, min(taps, size - start) - max(0, -start)) for start in range(-before, out * step - before, step))
+            for size, out, taps, step, before in (self._axis(0), self._axis(1))
+        )
+        return down, across
+
+    def _axis(self, axis: int) -> tuple[int, int, int, int, int]:
+        size, out, taps, step = self.input_size[axis], self.output_size[axis], self.kernel[axis], self.stride[axis]
+        return size, out, taps, step, max((out - 1) * step + taps - size, 0) // 2
+
+    @property
     def gemm(self) -> tuple[int, int, int]:
         """(m, k, n) of each group's matrix product: output positions, taps, filters."""
         positions = self.batch * self.output_size[0] * self.output_size[1]
         filters = max(self.output_size[2] // self.groups, 1)
         return positions, max(self.macs // max(positions * filters * self.groups, 1), 1), filters
+
+    def without_dead(self) -> "Work":
+        """The work that is left where dead channels are dropped."""
+        if self.live_channels is None or self.live_channels == (self.input_size[2], self.output_size[2]):
+            return self
+        inputs, outputs = self.live_channels
+        kept = outputs / self.output_size[2]
+        share = kept if self.is_depthwise else kept * inputs / self.input_size[2]
+        return replace(
+            self,
+            input_size=(*self.input_size[:2], inputs),
+            output_size=(*self.output_size[:2], outputs),
+            groups=outputs if self.is_depthwise else self.groups,
+            macs=round(self.macs * share),
+            weights=round(self.weights * share),
+            bias_bytes=round(self.bias_bytes * kept),
+            live_channels=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +164,8 @@ def network_of(graph: Graph) -> Network:
         for position in range(max(place.first, 0), min(place.last, len(live) - 1) + 1):
             live[position] += place.size_bytes
     constants = sum(tensor.size_bytes for tensor in graph.tensors if tensor.data is not None)
-    works = tuple(_work(NodeView(graph, node)) for node in graph.nodes)
+    views = (NodeView(graph, node) for node in graph.nodes)
+    works = tuple(_work(view, channels) for view, channels in zip(views, live_channels(graph), strict=True))
     return Network(graph.name, works, tuple(live), arena.size_bytes, constants, graph=graph)
 
 
@@ -139,7 +177,7 @@ def chain(name: str, works: tuple[Work, ...]) -> Network:
     return Network(name, works, live, max(live), int(sum(work.weight_bytes for work in works)), arena_exact=False)
 
 
-def _work(view: NodeView) -> Work:
+def _work(view: NodeView, live: tuple[int, int]) -> Work:
     op = operators().get(view.node.op)
     first, out = view.optional(0), view.outputs[0] if view.outputs else None
     if first is None or out is None:
@@ -162,6 +200,7 @@ def _work(view: NodeView) -> Work:
         activation_bits=_bits(first),
         bias_bytes=sum(tensor.size_bytes for tensor in constants[1:]) if weighted else 0,
         other_elements=sum(prod(tensor.shape) for tensor in others),
+        live_channels=live,
     )
 
 

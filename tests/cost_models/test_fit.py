@@ -1,13 +1,15 @@
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hwsim.cost_models import estimate
-from hwsim.cost_models.fit import fit
+from hwsim.cost_models.fit import Problem, fit
 from hwsim.cost_models.fitted_file import fitted_file
-from hwsim.cost_models.measurements import read_measurements
+from hwsim.cost_models.measurements import read_measurements, shipped_network
 from hwsim.errors import InputError
-from hwsim.targets import FOLDER, read
+from hwsim.targets import FOLDER, read, target
 from tests.cost_models.test_estimate import HEADER
 
 FREE = {
@@ -50,8 +52,6 @@ def test_fit_finds_the_constants_of_a_known_machine(machine, measured):
 
 def test_held_out_rows_are_not_seen(machine, measured):
     """One device that lies: the fit without it predicts the truth for it, not the lie."""
-    from dataclasses import replace
-
     lying = [replace(m, latency_s=m.latency_s * 10) if m.device == "board1" else m for m in measured]
     rows = fit([machine], lying).rows
     liar = rows[rows["device"] == "board1"]
@@ -71,8 +71,6 @@ def test_fitted_file_keeps_comments_and_says_where_numbers_are_from(machine, mea
 
 
 def test_limits_hold(machine, measured):
-    from dataclasses import replace
-
     rows = [replace(m, latency_s=m.latency_s * 1e-4) for m in measured]
     found = fit([machine], rows, hold_out="none").constants
     assert (found["after"] >= found["low"]).all()
@@ -98,3 +96,22 @@ def test_bad_measurements_name_line_and_value(tmp_path, text, message):
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(InputError, match="^" + re.escape(message)):
         read_measurements(tmp_path / "m.csv")
+
+
+def test_what_only_held_out_rows_could_tell_is_not_held_out(tmp_path, measured):
+    """A runtime seen on one device only has no held-out estimate; a board's own constant falls back to the target's."""
+    m4 = target("cortex-m4")
+    names = {"board0": "hale", "board1": "hale", "board2": "onnc"}
+    rows = [replace(m, target="cortex-m4@psoc62", runtime=names[m.device]) for m in measured]
+    held = fit([m4], rows).rows.set_index("device")["held_out_s"]
+    assert held["board2"].isna().all()
+    assert held["board0"].notna().all()
+    on = {"board0": "cortex-m4", "board1": "cortex-m4@psoc62", "board2": "cortex-m4"}
+    alone = [replace(m, target=on[m.device], runtime="hale") for m in measured]
+    problem = Problem([m4], alone, shipped_network)
+    aside = np.array([m.device == "board1" for m in alone])
+    place = [c.path for c in problem.constants].index("boards.psoc62.core.fetch_misses")
+    point = problem.start
+    point[place] = 0.2
+    assert problem.forget(point, aside)[place] == 0.0
+    assert problem.forget(point, ~aside)[place] == 0.2
