@@ -14,7 +14,6 @@ from typing import Any
 from hwsim.cost_models import Estimate, LayerEstimate, estimate
 from hwsim.cost_models.work import WEIGHTED
 from hwsim.graph import Graph
-
 from hwsim.ptq.ties import tied
 from hwsim.solver.candidates import Candidates, widths_of
 from hwsim.solver.choices import FULL, Choice, layers_of
@@ -59,7 +58,9 @@ def totals(found: Estimate) -> dict[str, float]:
     return {name: number for name, number in numbers.items() if number is not None}
 
 
-def cost_rows(candidates: Candidates, machine: Machine, options: Mapping[str, Sequence[Choice]]) -> list[dict[str, Any]]:
+def cost_rows(
+    candidates: Candidates, machine: Machine, options: Mapping[str, Sequence[Choice]]
+) -> list[dict[str, Any]]:
     """Rows of a table for `solve_table` without degradations: layer, choice, and every cost.
 
     `sram_kib` of a layer is what is alive while it runs; of REST, what the planner of the arena needs in all.

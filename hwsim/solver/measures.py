@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,7 +60,12 @@ class Judge:
 
     @classmethod
     def of(
-        cls, graph: Graph, x: Inputs, labels: ArrayLike | None = None, measure: str | None = None, engine: str = "dyadic"
+        cls,
+        graph: Graph,
+        x: Inputs,
+        labels: ArrayLike | None = None,
+        measure: str | None = None,
+        engine: str = "dyadic",
     ) -> "Judge":
         """A judge for `graph`; `measure` is 'loss' where the network classifies, else 'sqnr'.
 
@@ -116,12 +122,12 @@ def encode(values: NDArray[np.float32], form: Affine) -> NDArray[np.int8]:
     bits = form.bits or 8
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     codes = np.rint(values.astype(np.float64) / np.float64(form.scale[0])) + form.zero_point[0]
-    return np.clip(codes, low, high).astype(np.int8)
+    return np.asarray(np.clip(codes, low, high), np.int8)
 
 
-def decode(codes: NDArray[np.int8], form: Affine) -> Reals:
+def decode(codes: NDArray[Any], form: Affine) -> Reals:
     """The real values of codes."""
-    return np.float64(form.scale[0]) * (codes.astype(np.float64) - form.zero_point[0])
+    return np.asarray(np.float64(form.scale[0]) * (codes.astype(np.float64) - form.zero_point[0]))
 
 
 def _softmax_at(graph: Graph) -> int | None:
@@ -131,12 +137,12 @@ def _softmax_at(graph: Graph) -> int | None:
     return found[0] if found else None
 
 
-def _run(graph: Graph, values: Mapping[int, NDArray[np.generic]], samples: int, engine: str) -> list[NDArray[np.generic]]:
+def _run(graph: Graph, values: Mapping[int, NDArray[Any]], samples: int, engine: str) -> list[NDArray[Any]]:
     got = compile(graph, engine).run_samples(values, samples)
     return [got[index] for index in graph.outputs]
 
 
-def _rows(batch: SampleBatch, value: NDArray[np.generic]) -> Reals:
+def _rows(batch: SampleBatch, value: NDArray[Any]) -> Reals:
     flat = batch.flatten(value)
     return flat.reshape(len(flat), -1).astype(np.float64)
 

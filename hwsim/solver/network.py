@@ -66,9 +66,11 @@ class Layers:
         wanted = {**choice, REST: next(iter(self.table.loc[self.table["layer"] == REST, "choice"]))}
         taken = self.table[self.table["choice"] == self.table["layer"].map(wanted)]
         if len(taken) != len(wanted):
-            raise InputError(f"choice has {len(choice)} layers, of which the table has {len(taken) - 1}; name each once")
+            raise InputError(
+                f"choice has {len(choice)} layers, of which the table has {len(taken) - 1}; name each once"
+            )
         numbers = taken.drop(columns=["layer", "choice"])
-        return {name: float(column.max() if name in PEAKS else column.sum()) for name, column in numbers.items()}
+        return {str(name): float(c.max() if name in PEAKS else c.sum()) for name, c in numbers.items()}
 
 
 def tabulate(
@@ -95,6 +97,7 @@ def tabulate(
     machine = Machine(target_called(target), runtime)
     allowed = checked_choices(machine.target.profile, choices)
     options = layer_choices(graph, allowed, pin_ends=pin_ends)
+    ties = find_ties(graph, options)
     judge = Judge.of(graph, calibration, labels, measure, engine or machine.target.profile.engine)
     candidates = Candidates(graph, observe(graph, calibration), ranges)
     if traces is not None:
@@ -102,9 +105,9 @@ def tabulate(
     else:
         folder = cache if isinstance(cache, Path) else None
         store = sensitivity_store(graph, judge, ranges, folder) if cache else None
-        degradations = measured(candidates, judge, options, store, progress)
+        degradations = measured(candidates, judge, options, ties, store, progress)
     table = _table(cost_rows(candidates, machine, options), degradations)
-    return Layers(candidates, judge, machine, options, find_ties(graph, options), table)
+    return Layers(candidates, judge, machine, options, ties, table)
 
 
 def check_real(graph: Graph) -> None:

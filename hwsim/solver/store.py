@@ -78,4 +78,5 @@ def _numbers(read: Any) -> dict[str, float]:
     """`read` where it is an object of finite numbers, else nothing."""
     if not isinstance(read, dict):
         return {}
-    return {k: float(v) for k, v in read.items() if isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v)}
+    numbers = {k: float(v) for k, v in read.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    return {name: number for name, number in numbers.items() if isfinite(number)}
