@@ -1,12 +1,11 @@
 """An integer network of mixed widths: what was predicted beside what it really takes."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from hwsim.reports.console import Facts, table
+from hwsim.reports.console import Facts, json_text, table
 from hwsim.reports.files import write_text
 from hwsim.reports.page import write_report
 
@@ -43,6 +42,6 @@ def print_applied(console: Console, mixed: "Mixed", applied: "Applied") -> None:
 def write_mixed(layers: "Layers", applied: "Applied", facts: Facts, folder: Path) -> Path:
     """Write the network's report, solution.json and choices.csv (every choice that there was); the report's path."""
     path = write_report([layers.machine.estimate(applied.graph)], folder)
-    write_text(folder / "solution.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "solution.json", json_text(facts) + "\n")
     write_text(folder / "choices.csv", layers.table.to_csv(index=False))
     return path

@@ -11,7 +11,7 @@ from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.ptq.choose import Widths
 from hwsim.simulate import Inputs
-from hwsim.solver.candidates import widths_of
+from hwsim.solver.candidates import Refine, widths_of
 from hwsim.solver.choices import Choice
 from hwsim.solver.costs import REST, totals
 from hwsim.solver.network import Layers, tabulate
@@ -113,6 +113,7 @@ def solve(
     ranges: str = "mse",
     solver: str = "cbc",
     time_limit_s: float = 60.0,
+    refine: Refine | None = None,
     cache: bool | Path = True,
     progress: Callable[[int], None] | None = None,
 ) -> Mixed:
@@ -133,6 +134,8 @@ def solve(
     runtime, engine : of the target; default: its own
     ranges : how number formats are fitted: 'min_max', 'percentile', 'mse' or 'entropy'
     solver, time_limit_s : as of `solve_table`
+    refine : a post-training step on each layer's codes, done before degradations are measured, as AdaQuant does; such
+        degradations are not cached, as nothing says what the step depends on
     cache : whether measured sensitivities are kept in the user's cache, or the folder to keep them in
     progress : called with 1 for each layer and choice measured
 
@@ -160,6 +163,7 @@ def solve(
         runtime=runtime,
         engine=engine,
         ranges=ranges,
+        refine=refine,
         cache=cache,
         progress=progress,
     )

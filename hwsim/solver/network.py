@@ -12,8 +12,8 @@ from hwsim.graph import Graph
 from hwsim.ptq.choose import Widths
 from hwsim.ptq.observe import observe
 from hwsim.simulate import Inputs
-from hwsim.solver.candidates import Candidates, widths_of
-from hwsim.solver.choices import Choice, checked_choices, find_ties, layer_choices, layers_of
+from hwsim.solver.candidates import Candidates, Refine, widths_of
+from hwsim.solver.choices import FULL, Choice, checked_choices, find_ties, layer_choices, layers_of
 from hwsim.solver.costs import PEAKS, REST, Machine, cost_rows
 from hwsim.solver.measures import Judge
 from hwsim.solver.sensitivity import Options, Table, hessian, measured
@@ -86,6 +86,7 @@ def tabulate(
     runtime: str | None = None,
     engine: str | None = None,
     ranges: str = "mse",
+    refine: Refine | None = None,
     cache: bool | Path = True,
     progress: Callable[[int], None] | None = None,
 ) -> Layers:
@@ -99,12 +100,14 @@ def tabulate(
     options = layer_choices(graph, allowed, pin_ends=pin_ends)
     ties = find_ties(graph, options)
     judge = Judge.of(graph, calibration, labels, measure, engine or machine.target.profile.engine)
-    candidates = Candidates(graph, observe(graph, calibration), ranges)
+    places = layers_of(graph)
+    pinned = frozenset(places[name] for name, allowed in options.items() if allowed == (FULL,))
+    candidates = Candidates(graph, observe(graph, calibration), ranges, refine, pinned)
     if traces is not None:
         degradations = hessian(candidates, traces, options)
     else:
         folder = cache if isinstance(cache, Path) else None
-        store = sensitivity_store(graph, judge, ranges, folder) if cache else None
+        store = sensitivity_store(graph, judge, ranges, folder) if cache and refine is None else None
         degradations = measured(candidates, judge, options, ties, store, progress)
     table = _table(cost_rows(candidates, machine, options), degradations)
     return Layers(candidates, judge, machine, options, ties, table)
