@@ -30,7 +30,7 @@ def print_json(facts: Mapping[str, Any]) -> None:
 
 
 def json_text(facts: Mapping[str, Any]) -> str:
-    """The same as text."""
+    """`facts` as one strict JSON document."""
     return json.dumps(_strict(facts), indent=2, allow_nan=False)
 
 

@@ -17,7 +17,7 @@ from hwsim.solver.choices import FULL, Choice, checked_choices, find_ties, layer
 from hwsim.solver.costs import PEAKS, REST, Machine, cost_rows
 from hwsim.solver.measures import Judge
 from hwsim.solver.sensitivity import Options, Table, hessian, measured
-from hwsim.solver.store import sensitivity_store
+from hwsim.solver.store import Store, sensitivity_store
 from hwsim.targets import Target
 from hwsim.targets import target as target_called
 
@@ -96,18 +96,31 @@ def tabulate(
     """
     check_real(graph)
     machine = Machine(target_called(target), runtime)
-    allowed = checked_choices(machine.target.profile, choices)
-    options = layer_choices(graph, allowed, pin_ends=pin_ends)
-    ties = find_ties(graph, options)
+    options = layer_choices(graph, checked_choices(machine.target.profile, choices), pin_ends=pin_ends)
     judge = Judge.of(graph, calibration, labels, measure, engine or machine.target.profile.engine)
     places = layers_of(graph)
     pinned = frozenset(places[name] for name, allowed in options.items() if allowed == (FULL,))
     candidates = Candidates(graph, observe(graph, calibration), ranges, refine, pinned)
+    folder = cache if isinstance(cache, Path) else None
+    store = sensitivity_store(graph, judge, ranges, folder) if cache and refine is None else None
+    return tabulate_candidates(candidates, judge, machine, options, traces=traces, store=store, progress=progress)
+
+
+def tabulate_candidates(
+    candidates: Candidates,
+    judge: Judge,
+    machine: Machine,
+    options: Options,
+    *,
+    traces: Mapping[str, float] | None = None,
+    store: Store | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Layers:
+    """The same from what is made once for several targets or sets of choices."""
+    ties = find_ties(candidates.graph, options)
     if traces is not None:
         degradations = hessian(candidates, traces, options)
     else:
-        folder = cache if isinstance(cache, Path) else None
-        store = sensitivity_store(graph, judge, ranges, folder) if cache and refine is None else None
         degradations = measured(candidates, judge, options, ties, store, progress)
     table = _table(cost_rows(candidates, machine, options), degradations)
     return Layers(candidates, judge, machine, options, ties, table)
