@@ -111,7 +111,7 @@ def solve(
     elif layers is not None:
         solve_network(layers, given | aims, prices, output, report, json)
     elif output is not None:
-        raise InputError("--out needs a MODEL, or --sweep COST; an answer goes to standard output, with --json as JSON")
+        raise InputError("--out needs --sweep COST; an answer itself goes to standard output, with --json as JSON")
     else:
         _solve(given | aims, prices, json)
 

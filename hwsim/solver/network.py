@@ -63,12 +63,15 @@ class Layers:
 
     def predicted(self, choice: Mapping[str, str]) -> dict[str, float]:
         """The degradation and costs of a choice for every layer: sums, or of a peak cost the largest, of the table."""
-        wanted = {**choice, REST: next(iter(self.table.loc[self.table["layer"] == REST, "choice"]))}
+        for name, given in choice.items():
+            if name in self.options and given not in map(str, self.options[name]):
+                raise InputError(f"layer {name!r} has no choice {given!r}; it has {_listed(self.options[name])}")
+        for name in self.options:
+            if name not in choice:
+                raise InputError(f"choice has no layer {name!r}; it needs one of {_listed(self.options[name])} there")
+        rest = next(iter(self.table.loc[self.table["layer"] == REST, "choice"]))
+        wanted = {name: choice[name] for name in self.options} | {REST: rest}
         taken = self.table[self.table["choice"] == self.table["layer"].map(wanted)]
-        if len(taken) != len(wanted):
-            raise InputError(
-                f"choice has {len(choice)} layers, of which the table has {len(taken) - 1}; name each once"
-            )
         numbers = taken.drop(columns=["layer", "choice"])
         return {str(name): float(c.max() if name in PEAKS else c.sum()) for name, c in numbers.items()}
 
@@ -132,6 +135,10 @@ def check_real(graph: Graph) -> None:
         tensor = graph.tensors[graph.nodes[index].inputs[0]]
         if tensor.dtype != "float32":
             raise InputError(f"layer {name} reads {tensor.dtype}; give the float network, from before quantization")
+
+
+def _listed(choices: Sequence[Choice]) -> str:
+    return ", ".join(map(str, choices))
 
 
 def _table(rows: Sequence[Mapping[str, object]], degradations: Table) -> "pd.DataFrame":
