@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
+DATA ?= ../shared/data
 
-.PHONY: demo test check clean agreement benchmarks
+.PHONY: demo test check clean agreement benchmarks mixed
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -21,6 +22,9 @@ check: $(VENV)/.dev
 
 benchmarks: $(VENV)/.dev
 	$(BIN)/python scripts/benchmarks.py $(MODELS)
+
+mixed: $(VENV)/.dev
+	$(BIN)/python scripts/mixed.py $(MODELS) $(DATA)
 
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)

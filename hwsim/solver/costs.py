@@ -1,4 +1,4 @@
-"""What each choice costs each layer on a target, from its cost model: the difference a choice makes, nothing typed in.
+"""What each choice costs each layer on a target, from its cost model, nothing typed in.
 
 Every choice is given to all free layers at once, and the network that comes out is estimated: a layer's cost there is
 its own, because what a layer takes depends on its own widths. What no choice changes is a layer of its own, REST, with
