@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 
-.PHONY: demo test check clean agreement benchmarks mixed
+.PHONY: demo test check clean agreement benchmarks conformance mixed
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -40,6 +40,9 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[verify,dev]'
 	touch $@ $(VENV)/.core
+
+conformance: $(VENV)/.dev
+	$(BIN)/python scripts/conformance.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

@@ -33,7 +33,7 @@ def single(op: str, inputs: list[Tensor | None], output: Tensor, **attributes: A
     tensors = (*present, output)
     where = [-1 if t is None else present.index(t) for t in inputs]
     node = Node(op, output.name, tuple(where), (len(tensors) - 1,), attributes)
-    given = tuple(i for i, t in enumerate(present) if t.data is None)
+    given = tuple(i for i, t in enumerate(present) if t.data is None and not t.is_variable)
     return Graph(f"one {op}", tensors, (node,), given, (len(tensors) - 1,))
 
 

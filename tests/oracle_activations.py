@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.graph import Tensor
+from tests import oracle_int16
 from tests.naive import activation_range
 from tests.naive.rounding import (
     clamp,
@@ -81,7 +82,7 @@ def leaky_relu(options: Any, tensors: Any, values: Any, output: Tensor, engine: 
     """TFLite reference/leaky_relu.h; XNNPACK src/qs8-vlrelu where the delegate takes it."""
     scales = _pair(tensors[0])[0], _pair(output)[0]
     above = _product(engine, *scales)
-    if engine == "xnnpack":
+    if engine == "xnnpack" and output.dtype != "int16":
         below = float(np.float32(above) * np.float32(options["alpha"]))
         if 2**-8 <= above <= 2**7 and 2**-8 <= abs(below) <= 2**7 and below > -(2**7):
             whole = [half_even(Fraction(256 * ratio)) for ratio in (above, below)]
@@ -116,6 +117,8 @@ def logistic(options: Any, tensors: Any, values: Any, output: Tensor, engine: st
     """LiteRT activations.cc, a float32 table; XNNPACK unary-elementwise.cc; TFLite
     reference/integer_ops/logistic.h."""
     scale = _pair(tensors[0])[0]
+    if output.dtype == "int16":
+        return _each(lambda x: oracle_int16.logistic(x, scale, engine), values[0], tensors[0], output)
     if engine == "tflite-micro":
         return _each(lambda x: _fixed_point(x, scale, 256, _logistic_q31, 23), values[0], tensors[0], output)
 
@@ -132,6 +135,8 @@ def tanh(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -
     which looks at no output scale or zero point.
     """
     scale, zero_point = _pair(tensors[0])
+    if output.dtype == "int16":
+        return _each(lambda x: oracle_int16.tanh(x, scale, engine), values[0], tensors[0], output)
     if engine == "tflite-micro":
         codes = [_fixed_point(int(x) - zero_point, scale, 128, _tanh_q31, 24) for x in values[0].flat]
         return np.clip(codes, -128, 127).astype(output.dtype).reshape(values[0].shape)

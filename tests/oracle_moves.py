@@ -191,8 +191,8 @@ def _bounds(options: Any, output: Tensor, scale: float, zero_point: int) -> tupl
     return naive.activation_range(options.get("activation", "none"), scale, zero_point, output.dtype)
 
 
-def _vectorized(tensors: Any, output: Tensor) -> Callable[[int], str]:
-    """How LiteRT's optimized MUL narrows the flat output element n: 'saturate', 'wrap', or '' in scalar code.
+def broadcast_run(tensors: Any) -> tuple[int, bool]:
+    """How many elements LiteRT's vector loops take at a time, 1 in scalar code, and whether both inputs move in them.
 
     Source: TFLite reference/process_broadcast_shapes.h and optimized/optimized_ops.h, BinaryBroadcastFiveFold: from
     the innermost axis on equal axes, axes of one input, equal axes, axes of the other, equal axes.
@@ -201,10 +201,15 @@ def _vectorized(tensors: Any, output: Tensor) -> Callable[[int], str]:
     letters = "".join("e" if a == b else "a" if a == 1 else "b" for a, b in axes)
     found = re.fullmatch("(e*)(a*)e*b*e*", letters) or re.fullmatch("(e*)(b*)e*a*e*", letters)
     if not letters or not found:
-        return lambda n: ""
+        return 1, True
     part = slice(*found.span(1)) if found[1] else slice(*found.span(2))
-    run, width = math.prod(max(axis) for axis in axes[part]), 16 if output.dtype == "int8" else 8
-    narrowing = "saturate" if found[1] or output.dtype == "int8" else "wrap"
+    return math.prod(max(axis) for axis in axes[part]), bool(found[1])
+
+
+def _vectorized(tensors: Any, output: Tensor) -> Callable[[int], str]:
+    """How LiteRT's optimized MUL narrows the flat output element n: 'saturate', 'wrap', or '' in scalar code."""
+    (run, both), width = broadcast_run(tensors), 16 if output.dtype == "int8" else 8
+    narrowing = "saturate" if both or output.dtype == "int8" else "wrap"
     return lambda n: narrowing if n % run < run // width * width else ""
 
 
@@ -213,8 +218,9 @@ def mul(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) ->
     (sa, sb, so), (za, zb, zo) = _pairs(tensors, output)
     single = float(np.float32(sa) * np.float32(sb) / np.float32(so))
     multiplier, shift = naive.quantize_multiplier(sa * sb / so if engine == "tflite-micro" else single)
-    delegated = engine == "xnnpack" and 2**-16 <= single < 2**8
-    vectorized = _vectorized(tensors, output) if engine in ("litert-optimized", "xnnpack") else lambda n: ""
+    delegated = engine == "xnnpack" and output.dtype != "int16" and 2**-16 <= single < 2**8
+    simd = engine in ("litert-optimized", "xnnpack") and output.dtype != "int16"
+    vectorized = _vectorized(tensors, output) if simd else lambda n: ""
     low, high = _bounds(options, output, so, zo)
     count = iter(range(math.prod(output.shape)))
 
@@ -231,17 +237,19 @@ def mul(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) ->
 
 
 def sub(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    """Source: TFLite kernels/sub.cc (float64 ratios), TFLM sub_common.cc (float32 ratios), XNNPACK qs8-vadd."""
+    """Source: TFLite kernels/sub.cc (float64 ratios), TFLM sub_common.cc (of bytes float32), XNNPACK qs8-vadd."""
     (sa, sb, so), (za, zb, zo) = _pairs(tensors, output)
     low, high = _bounds(options, output, so, zo)
-    kind = np.float32 if engine == "tflite-micro" else np.float64
+    kind, raised = np.float32 if engine == "tflite-micro" else np.float64, 20
+    if output.dtype == "int16":
+        kind, raised = np.float64, 15
     twice = kind(2) * kind(max(sa, sb))
-    reals = [float(kind(sa) / twice), float(kind(sb) / twice), float(twice / kind((1 << 20) * so))]
+    reals = [float(kind(sa) / twice), float(kind(sb) / twice), float(twice / (kind(1 << raised) * kind(so)))]
     first, second, last = (naive.quantize_multiplier(real) for real in reals)
 
     def tflite(a: int, b: int) -> int:
-        left = naive.double_rounding((a - za) << 20, *first)
-        right = naive.double_rounding((b - zb) << 20, *second)
+        left = naive.double_rounding((a - za) << raised, *first)
+        right = naive.double_rounding((b - zb) << raised, *second)
         return clamp(naive.double_rounding(wrap(left - right), *last) + zo, low, high)
 
     ratios = [float(np.float32(s) / np.float32(so)) for s in (sa, sb)]
@@ -251,7 +259,7 @@ def sub(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) ->
         m = [half_even(Fraction(ratio) * Fraction(2) ** bits) for ratio in ratios]
         return clamp(half_up(Fraction((a - za) * m[0] - (b - zb) * m[1], 1 << bits)) + zo, low, high)
 
-    delegated = engine == "xnnpack" and min(ratios) >= 2**-10 and max(ratios) < 2**8
+    delegated = engine == "xnnpack" and output.dtype != "int16" and min(ratios) >= 2**-10 and max(ratios) < 2**8
     return _pairwise(values, output, xnnpack if delegated else tflite)
 
 

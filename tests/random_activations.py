@@ -18,12 +18,18 @@ def _shape(g: Generator) -> Shape:
 
 
 def _zero_point(g: Generator, dtype: str) -> int:
+    if dtype == "int16":
+        return 0
     info = np.iinfo(dtype)
     return int(g.integers(info.min, info.max, endpoint=True))
 
 
-def _input_scale(g: Generator) -> float:
-    """From 0.0002 to 1: codes all near zero, and codes that nearly all saturate."""
+def _input_scale(g: Generator, dtype: str = "int8") -> float:
+    """From 0.0002 to 1: codes all near zero, and codes that nearly all saturate; int16 codes finer, at times powers of
+    two, which some kernels treat apart.
+    """
+    if dtype == "int16":
+        return 2.0 ** int(g.integers(-14, -8)) if g.integers(3) == 0 else float(np.float32(10 ** g.uniform(-5.5, -2)))
     return float(np.float32(10 ** g.uniform(-3.7, 0)))
 
 
@@ -66,20 +72,24 @@ def prelu(g: Generator, dtype: str) -> Graph:
     shared = [(1, 1, shape[-1]), shape[1:], (1, 1, 1), shape][int(g.integers(4))]
     size = g.choice([0.002, 0.01, 0.125 / 127])
     x = tensor("x", shape, dtype, source, _zero_point(g, dtype))
-    slopes = tensor("a", shared, dtype, size, _zero_point(g, dtype), data=codes(g, shared, dtype))
+    kind = "int8" if dtype == "int16" else dtype
+    slopes = tensor("a", shared, kind, size, _zero_point(g, kind), data=codes(g, shared, kind))
     return single("prelu", [x, slopes], tensor("y", shape, dtype, target, _zero_point(g, dtype)))
 
 
 def logistic(g: Generator, dtype: str) -> Graph:
     shape = _shape(g)
-    x = tensor("x", shape, dtype, _input_scale(g), _zero_point(g, dtype))
-    return single("logistic", [x], tensor("y", shape, dtype, 1 / 256, np.iinfo(dtype).min))
+    x = tensor("x", shape, dtype, _input_scale(g, dtype), _zero_point(g, dtype))
+    target = (2.0**-15, 0) if dtype == "int16" else (1 / 256, np.iinfo(dtype).min)
+    return single("logistic", [x], tensor("y", shape, dtype, *target))
 
 
 def tanh(g: Generator, dtype: str) -> Graph:
     """Converters write an output scale of 1/128; LiteRT and XNNPACK take any, TFLM looks at none."""
     shape, middle = _shape(g), 0 if dtype == "int8" else 128
-    x = tensor("x", shape, dtype, _input_scale(g), _zero_point(g, dtype))
+    x = tensor("x", shape, dtype, _input_scale(g, dtype), _zero_point(g, dtype))
+    if dtype == "int16":
+        return single("tanh", [x], tensor("y", shape, dtype, 2.0**-15))
     target = (1 / 128, middle) if g.integers(4) else (float(np.float32(g.uniform(0.002, 0.05))), _zero_point(g, dtype))
     return single("tanh", [x], tensor("y", shape, dtype, *target))
 

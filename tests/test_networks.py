@@ -1,5 +1,8 @@
 """Published networks, every tensor, against the real engines; skipped where the networks are not at hand."""
 
+from importlib import metadata
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -40,9 +43,45 @@ def test_network_equals_the_real_engine(shared_models, name, real):
 def test_tflite_micro_refuses_uint8_before_anything_runs(shared_models, name):
     graph = hwsim.load(shared_models(f"{name}.tflite"))
     with pytest.raises(
-        UnsupportedError, match=r"^conv2d '.*': engine 'tflite-micro' cannot run it on uint8; it runs int8$"
+        UnsupportedError, match=r"^conv2d '.*': engine 'tflite-micro' cannot run it on uint8; it runs int16, int8$"
     ):
         hwsim.compile(graph, "tflite-micro")
+
+
+STEPS = 50
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["keyword_scrambled", "trained_lstm_int8"])
+@pytest.mark.parametrize("real", ENGINES, indirect=True)
+def test_network_with_state_equals_the_real_engine_over_many_steps(shared_models, name, real):
+    assert_steps_equal(hwsim.load(shared_models(f"{name}.tflite")), real)
+
+
+def wake_words():
+    """The streaming networks of the package pymicro-wakeword, where it is installed."""
+    try:
+        files = metadata.files("pymicro-wakeword") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [Path(str(file.locate())) for file in files if file.suffix == ".tflite"]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("real", ENGINES, indirect=True)
+def test_wake_word_networks_equal_the_real_engine_over_many_steps(real):
+    if not wake_words():
+        pytest.skip("needs the networks of pymicro-wakeword: pip install pymicro-wakeword")
+    for file in wake_words():
+        assert_steps_equal(hwsim.load(file), real)
+
+
+def assert_steps_equal(graph, engine):
+    """Every tensor and the state after every step."""
+    check = hwsim.verify(graph, probe_inputs(graph, STEPS - 3), engine=engine, stateful=True)
+    assert check.exact, check.explanation
+    assert check.samples == STEPS
+    assert check.compared == len(check.tensors) > sum(len(node.outputs) for node in graph.nodes)
 
 
 # Of 846 images; measured in the real engines. The published 87.47 % is the default engine's, XNNPACK.

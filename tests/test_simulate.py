@@ -215,13 +215,6 @@ def test_compile_refuses_text():
         hwsim.compile(graph, "tflite-micro")
 
 
-def test_compile_refuses_state():
-    state = Tensor("v", (1, 2), "int8", tensor("v", (1, 2)).format, is_variable=True)
-    graph = Graph("g", (tensor("x", (1, 2)), state, tensor("y", (1, 2))), (Node("add", "a", (0, 1), (2,)),), (0,), (2,))
-    with raises(UnsupportedError, "add 'a': 'v' is state that outlives a run; hwsim keeps none"):
-        hwsim.compile(graph, "tflite-micro")
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [

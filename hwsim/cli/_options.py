@@ -16,6 +16,10 @@ InputFile = Annotated[
 ]
 Samples = Annotated[int, typer.Option(min=1, help="how many random samples, where no --input is given")]
 Seed = Annotated[int, typer.Option(min=0, help="of the random samples")]
+Stateful = Annotated[
+    bool,
+    typer.Option("--stateful", help="samples are consecutive steps: each goes on from the state before it"),
+]
 EngineName = Annotated[str | None, typer.Option("--engine", help="whose arithmetic; `hwsim engines` lists them")]
 
 

@@ -2,14 +2,18 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import hwsim
-from hwsim.cli._options import EngineName, InputFile, Json, Model, Samples, Seed, inputs, rows
+from hwsim.cli._options import EngineName, InputFile, Json, Model, Samples, Seed, Stateful, inputs, rows
 from hwsim.errors import InputError
 from hwsim.reports.terminal import announce_compilation, out, progress_bar
+
+if TYPE_CHECKING:
+    from hwsim.graph import Graph
+    from hwsim.simulate import Run
 
 
 def run(
@@ -20,10 +24,18 @@ def run(
     keep_tensors: Annotated[bool, typer.Option("--keep-tensors", help="write every intermediate too")] = False,
     samples: Samples = 1,
     seed: Seed = 0,
+    stateful: Stateful = False,
+    state: Annotated[
+        Path | None, typer.Option(help="start from the state in this .npz, as --out-state writes it; default: reset")
+    ] = None,
+    output_state: Annotated[
+        Path | None, typer.Option("--out-state", help="write the state after the last step to this .npz")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="threads to spread the samples over")] = 1,
     json: Json = False,
 ) -> None:
     """Run a network in an engine's arithmetic."""
+    from hwsim.importers.arrays import read_arrays
     from hwsim.reports.console import print_json, print_run, run_facts
 
     if engine is None:
@@ -32,15 +44,34 @@ def run(
     graph = hwsim.load(model)
     x = inputs(graph, input, samples, seed)
     with progress_bar("running", rows(x)) as advance:
-        result = hwsim.simulate(graph, x, engine, keep_tensors=keep_tensors, threads=threads, progress=advance)
+        result = hwsim.simulate(
+            graph,
+            x,
+            engine,
+            keep_tensors=keep_tensors,
+            stateful=stateful,
+            state=None if state is None else read_arrays(state),
+            threads=threads,
+            progress=advance,
+        )
     if output is not None:
         named = {graph.tensors[i].name: value for i, value in zip(graph.outputs, result.outputs, strict=True)}
         _write_arrays(output, {**named, **result.tensors})
+    if output_state is not None:
+        _write_arrays(output_state, _last_state(graph, result))
     facts = run_facts(graph, result)
     if json:
         print_json(facts)
     else:
         print_run(out, facts)
+
+
+def _last_state(graph: "Graph", result: "Run") -> dict[str, Any]:
+    if not graph.variables:
+        raise InputError("--out-state: the model keeps no state")
+    if not result.state:
+        raise InputError("--out-state: independent samples leave no common state; give --stateful, or one sample")
+    return result.state
 
 
 def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import hwsim
-from hwsim.cli._options import EngineName, InputFile, Json, Samples, Seed, inputs, rows
+from hwsim.cli._options import EngineName, InputFile, Json, Samples, Seed, Stateful, inputs, rows
 from hwsim.errors import InputError
 from hwsim.reports.terminal import announce_compilation, out, progress_bar
 
@@ -29,6 +29,7 @@ def verify(
     input: InputFile = None,
     samples: Samples = 20,
     seed: Seed = 0,
+    stateful: Stateful = False,
     json: Json = False,
 ) -> None:
     """Compare every tensor with a real engine or a recording; explain the first difference."""
@@ -48,7 +49,9 @@ def verify(
         simulated = engine or against or "litert-reference"
         x = None if golden is not None and input is None else inputs(graph, input, samples, seed, extremes=True)
         with progress_bar("verifying", rows(x or [])) as advance:
-            check = hwsim.verify(graph, x, engine=simulated, against=golden or against, progress=advance)
+            check = hwsim.verify(
+                graph, x, engine=simulated, against=golden or against, stateful=stateful, progress=advance
+            )
     if json:
         print_json(check_facts(check))
     else:

@@ -59,8 +59,10 @@ def read_measurements(path: Path) -> list[Measurement]:
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not text ({error})") from None
     reader = csv.DictReader(lines, restval="")
     missing = [column for column in NEEDED if column not in (reader.fieldnames or [])]
     if missing:

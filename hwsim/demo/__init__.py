@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from hwsim.cost_models import Estimate, estimate
 from hwsim.engines import Engine, real_engines
 from hwsim.graph import Graph
 from hwsim.importers import load_bytes
 from hwsim.reports.console import print_json, table
+from hwsim.reports.estimate import print_estimates
+from hwsim.reports.page import write_report
 from hwsim.simulate import Run, simulate
 from hwsim.verify import verify
 from hwsim.verify.reference import installed
@@ -25,6 +29,7 @@ from hwsim.verify.reference import installed
 Array = NDArray[Any]
 Arrays = dict[str, Array]
 LIVE_IMAGES = 16
+TARGETS = ("cortex-m4", "cortex-m7", "ethos-u55-128")
 
 
 def network() -> Graph:
@@ -38,8 +43,13 @@ def images() -> tuple[Array, Array]:
     return (data["x"].astype(np.int16) - 128).astype(np.int8), data["y"]
 
 
-def run_demo(out: Console, err: Console, *, as_json: bool = False) -> int:
-    """Run the network under every engine, compare with what the real ones gave; 0 if all is exact, else 1."""
+def run_demo(out: Console, err: Console, folder: Path, *, as_json: bool = False) -> int:
+    """Run the network under every engine, compare with what the real ones gave, and write what it costs on `TARGETS`.
+
+    folder : for the report
+
+    Returns 0 if all is exact, else 1.
+    """
     graph, (x, labels) = network(), images()
     golden = _arrays("golden.npz")
     facts: dict[str, Any] = {"network": graph.name, "nodes": len(graph.nodes), "images": len(x), "engines": {}}
@@ -50,11 +60,29 @@ def run_demo(out: Console, err: Console, *, as_json: bool = False) -> int:
             live = _live(graph, profile, x)
             progress.advance(task, LIVE_IMAGES)
             facts["engines"][name] = _facts(graph, run, labels, golden, live)
+    costs = [estimate(graph, name) for name in TARGETS]
+    facts["costs"] = [_cost(cost) for cost in costs]
+    facts["report"] = str(write_report(costs, folder))
     if as_json:
         print_json(facts)
     else:
         _print(out, facts)
+        print_estimates(out, costs, notes_too=False)
+        out.print(f"written: {facts['report']}", highlight=False, soft_wrap=True)
+        _print_next(out)
     return 0 if all(found["exact"] for found in facts["engines"].values()) else 1
+
+
+def _cost(cost: Estimate) -> dict[str, Any]:
+    return {
+        "target": cost.target.name,
+        "runtime": cost.runtime,
+        "latency_s": cost.latency_s,
+        "latency_band_s": cost.latency_band_s,
+        "energy_j": cost.energy_j,
+        "peak_sram_bytes": cost.peak_sram_bytes,
+        "flash_bytes": cost.flash_bytes,
+    }
 
 
 def _facts(graph: Graph, run: Run, labels: Array, golden: Arrays, live: dict[str, Any] | None) -> dict[str, Any]:
@@ -95,11 +123,15 @@ def _print(out: Console, facts: dict[str, Any]) -> None:
     out.print("exact: every tensor of every engine" if exact else "NOT exact", style="green" if exact else "red")
     if any(found["live"] is None for found in facts["engines"].values()):
         out.print("To compare with the real engines as well: pip install 'hwsim[verify]'")
+
+
+def _print_next(out: Console) -> None:
     out.print("Next, with a network of your own:")
     for line in (
         "info MODEL.tflite",
         "run MODEL.tflite --engine tflite-micro",
         "verify MODEL.tflite --against xnnpack",
+        "estimate MODEL.tflite --target cortex-m4,ethos-u55-128",
     ):
         out.print(f"  hwsim {line}", highlight=False)
 

@@ -40,6 +40,7 @@ class Engine:
     summary : one line
     lineage : rule sets, the first that has a rule for an operator and dtype counts
     rules : (operator, dtype) to rule, before the lineage
+    takes : operators that the lineage holds for, None for all; those in `rules` besides
     reference : how `hwsim.verify` runs the real thing, a key of `verify.reference.RUNNERS`; None where nobody can
     package : the Python package that brings the real engine
     processor : which processor's code paths the rules follow
@@ -52,6 +53,7 @@ class Engine:
     summary: str
     lineage: tuple[str, ...]
     rules: Mapping[tuple[str, str], Rule] = field(default_factory=dict)
+    takes: frozenset[str] | None = None
     reference: str | None = None
     package: str | None = None
     processor: str = "any"

@@ -117,6 +117,8 @@ def _tensor_record(tensor: Tensor, arrays: _Arrays) -> dict[str, Any]:
         record["format"] = format_record(tensor.format, tensor, arrays.add)  # fails now rather than when read back
     if tensor.data is not None:
         record["data"] = arrays.add(stored_codes(tensor))
+    if tensor.initial is not None:
+        record["initial"] = arrays.add(stored_codes(replace(tensor, data=tensor.initial)))
     return record
 
 
@@ -187,16 +189,17 @@ class _Reader:
         stored = record.get("format")
         if stored is not None:
             tensor = replace(tensor, format=read_format(stored, tensor, self._raw, label))
-        return replace(tensor, data=self._data(record, tensor, label))
+        initial = self._data(record, "initial", tensor, label) if tensor.is_variable else None
+        return replace(tensor, data=self._data(record, "data", tensor, label), initial=initial)
 
-    def _data(self, record: dict[str, Any], tensor: Tensor, label: str) -> NDArray[Any] | None:
-        if "data" not in record:
+    def _data(self, record: dict[str, Any], key: str, tensor: Tensor, label: str) -> NDArray[Any] | None:
+        if key not in record:
             return None
         if tensor.dtype not in DTYPES:
             raise ModelFormatError(
                 f"{label}: holds a value of dtype {tensor.dtype!r}; expected one of {', '.join(DTYPES)}"
             )
-        return read_codes(self._raw(record["data"]), tensor, label)
+        return read_codes(self._raw(record[key]), tensor, label)
 
     def _raw(self, place: object) -> NDArray[np.uint8]:
         offset, size = integers(place)

@@ -38,6 +38,7 @@ class Tensor:
     format : how codes stand for real values, None where the codes are the values
     data : the constant's value, shape `shape`; None for what is computed
     is_variable : whether the value is state that outlives a run
+    initial : a variable's value at reset, shape `shape`; None for the code that stands for 0
     """
 
     name: str
@@ -46,11 +47,23 @@ class Tensor:
     format: Format | None = None
     data: NDArray[Any] | None = None
     is_variable: bool = False
+    initial: NDArray[Any] | None = None
 
     @property
     def is_constant(self) -> bool:
         """Whether the value is stored in the graph."""
         return self.data is not None
+
+    @property
+    def reset_value(self) -> NDArray[Any]:
+        """What a variable starts from. Without an initial value that is the zero point of int8, and 0 of other dtypes.
+
+        Source: LiteRT tflite/core/subgraph.cc, ResetVariableTensors; TFLM micro_interpreter_graph.cc.
+        """
+        if self.initial is not None:
+            return self.initial
+        moved = self.dtype == "int8" and self.format is not None
+        return np.full(self.shape, self.zero_point if moved else 0, self.dtype)
 
     @property
     def size_bytes(self) -> int:
@@ -137,6 +150,11 @@ class Graph:
             if tensor.name == name:
                 return tensor
         raise GraphError(f"graph {self.name!r} has no tensor {name!r}")
+
+    @property
+    def variables(self) -> tuple[int, ...]:
+        """Indices of the tensors that are state."""
+        return tuple(i for i, t in enumerate(self.tensors) if t.is_variable and i not in self.inputs)
 
     def save(self, path: "str | Any") -> None:
         """Write the graph to `path` in hwsim's own format, bit for bit."""

@@ -17,6 +17,7 @@ INTERMEDIATES = "intermediates"
 """The option that holds tensor indices whose number formats an operator needs (the gates of an LSTM)."""
 
 PACKED_INT4 = "int4"
+INT4_BITS = 4
 
 _ENUM_OF_FIELD = {
     "Padding": "Padding",
@@ -46,7 +47,6 @@ _VERSIONS = {
     "LEAKY_RELU": (1, 2),
     "STRIDED_SLICE": (2, 2),
     "REVERSE_V2": (3, 3),
-    "TILE": (3, 3),
     "L2_NORMALIZATION": (2, 2),
     "BROADCAST_TO": (3, 3),
     **dict.fromkeys(("ARG_MAX", "ARG_MIN", "NOT_EQUAL", "SUM", "LOG_SOFTMAX", "SPACE_TO_DEPTH"), (2, 2)),

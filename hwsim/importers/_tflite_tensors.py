@@ -14,8 +14,9 @@ from hwsim.errors import ModelFormatError, UnsupportedError
 from hwsim.graph._stored import checked_affine, checked_shape, constant
 from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Tensor
+from hwsim.importers._tflite_compression import LookUp, compressed_tensors, decompressed
 from hwsim.importers._tflite_reader import CONSTANT_BYTES, QUANTIZATION_BYTES, TENSOR_BYTES, Reader
-from hwsim.importers._tflite_schema import PACKED_INT4, has_numpy_dtype, names
+from hwsim.importers._tflite_schema import INT4_BITS, PACKED_INT4, has_numpy_dtype, names
 
 
 class TensorReader:
@@ -26,10 +27,11 @@ class TensorReader:
     without_value : indices of constants that hwsim cannot hold in an array (texts, resources), and their types
     """
 
-    def __init__(self, reader: Reader, model: Any) -> None:
+    def __init__(self, reader: Reader, model: Any, subgraph: int = 0) -> None:
         self.without_value: dict[int, str] = {}
         self._reader = reader
         self._model = model
+        self._compressed = compressed_tensors(reader, model, subgraph)
         self._taken: set[str] = set()
         self._constants: dict[tuple[int, str], NDArray[Any]] = {}
 
@@ -52,8 +54,9 @@ class TensorReader:
         tensor = Tensor(name, shape, dtype, is_variable=table.IsVariable())
         form = self._format(table, tensor, label)
         if type_name == PACKED_INT4 and form is not None:
-            form = replace(form, bits=4)
-        return replace(tensor, format=form, data=self._value(index, table, tensor, type_name, label))
+            form = replace(form, bits=INT4_BITS)
+        tensor = replace(tensor, format=form)
+        return replace(tensor, data=self._value(index, table, tensor, type_name, label))
 
     def _unique_name(self, index: int, name: str) -> str:
         name = name or f"tensor_{index}"
@@ -90,10 +93,20 @@ class TensorReader:
             self.without_value[index] = type_name
             return None
         self._reader.charge(CONSTANT_BYTES)
+        if index in self._compressed:
+            return self._decompressed(self._compressed[index], raw, tensor, label)
         key = table.Buffer(), type_name
         if key not in self._constants or self._constants[key].size != prod(tensor.shape):
             self._constants[key] = self._constant(raw, tensor, type_name, label)
         return self._constants[key].reshape(tensor.shape)
+
+    def _decompressed(self, found: LookUp, raw: NDArray[np.uint8], tensor: Tensor, label: str) -> NDArray[Any]:
+        self._reader.charge(raw.size)
+        stored, form = self._buffer(found.value_buffer, label), tensor.format
+        size = stored.size // np.dtype(tensor.dtype).itemsize
+        values = constant(stored, tensor.dtype, (size,), f"{label}: its table")
+        axis = form.axis if form is not None and form.is_per_channel else None
+        return decompressed(raw, values, found.bits, tensor.shape, axis, label)
 
     def _constant(self, raw: NDArray[np.uint8], tensor: Tensor, type_name: str, label: str) -> NDArray[Any]:
         if type_name == PACKED_INT4:

@@ -2,8 +2,8 @@
 
 Generic over operators: an operator's file names its built-in operator and where its options are kept; an operator that
 hwsim does not have stays in the graph under the file's own name, for tables to list and for compiling to refuse. Only
-the first subgraph is read. int4 constants (two per byte, the low half first) are unpacked to int8 codes: such a tensor
-has dtype int8, and all arithmetic on it is that of int8.
+the first subgraph is read, and what gives resource variables their first values. int4 constants (two per byte, the low
+half first) are unpacked to int8 codes: such a tensor has dtype int8, and all arithmetic on it is that of int8.
 
 Source: schema.fbs, version 3, through the `tflite` package; LiteRT's tflite/core/interpreter_builder.cc for what it
 accepts.
@@ -24,6 +24,8 @@ from hwsim.graph.graph import DTYPES, Attribute, Graph, Node, Tensor
 from hwsim.importers._tflite_reader import OPERATOR_BYTES, Reader
 from hwsim.importers._tflite_schema import INTERMEDIATES, builtin_names, enum_of, members, names, schema
 from hwsim.importers._tflite_tensors import TensorReader
+from hwsim.importers._tflite_variables import OPTIONS as VARIABLE_OPTIONS
+from hwsim.importers._tflite_variables import with_variables
 from hwsim.ops import by_source
 from hwsim.ops._base import Op, TfliteOptions
 
@@ -64,13 +66,19 @@ class _GraphReader:
 
     def graph(self, name: str) -> Graph:
         subgraph = self._reader.table(self._model, "Subgraphs", 0)
-        tensors = self._tensors.tensors(subgraph)
-        operators = self._reader.tables(subgraph, "Operators", OPERATOR_BYTES)
-        nodes = [self._node(index, table, tensors) for index, table in enumerate(operators)]
+        tensors, nodes = with_variables(*self._part(0), self._part)
         self._reader.where = "the graph's inputs and outputs"
         inputs, outputs = (self._reader.integers(subgraph, field) for field in ("Inputs", "Outputs"))
         tensors = _with_empty_constants(tensors, nodes, inputs)
         return Graph(name, tuple(tensors), tuple(nodes), inputs, outputs, self._reader.data, "tflite")
+
+    def _part(self, number: int) -> tuple[list[Tensor], list[Node]]:
+        """The tensors and nodes of one subgraph."""
+        subgraph = self._reader.table(self._model, "Subgraphs", number)
+        self._tensors = TensorReader(self._reader, self._model, number)
+        tensors = self._tensors.tensors(subgraph)
+        operators = self._reader.tables(subgraph, "Operators", OPERATOR_BYTES)
+        return tensors, [self._node(index, table, tensors) for index, table in enumerate(operators)]
 
     def _node(self, index: int, table: Any, tensors: list[Tensor]) -> Node:
         self._reader.where = f"operator {index}"
@@ -79,7 +87,8 @@ class _GraphReader:
         inputs, outputs = (self._reader.integers(table, field) for field in ("Inputs", "Outputs"))
         self._check_values(inputs, tensors, label)
         op = self._known.get(source)
-        options = {} if op is None or op.options is None else self._options(table, op.options)
+        known = VARIABLE_OPTIONS.get(source) if op is None else op.options
+        options = {} if known is None else self._options(table, known)
         intermediates = self._reader.integers(table, "Intermediates")
         if intermediates:
             options[INTERMEDIATES] = self._checked_intermediates(intermediates, len(tensors), label)

@@ -6,19 +6,22 @@ Source: schema.fbs, version 3, through the `tflite` package.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import GraphError, UnsupportedError
+from hwsim.errors import GraphError, InputError, UnsupportedError
 from hwsim.graph._stored import DAMAGE, constant_bytes
 from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Attribute, Graph, Node, Tensor
 from hwsim.importers._tflite_schema import (
     IDENTIFIER,
+    INT4_BITS,
     INTERMEDIATES,
+    PACKED_INT4,
     SCHEMA_VERSION,
     enum_of,
     members,
@@ -26,8 +29,10 @@ from hwsim.importers._tflite_schema import (
     operator_version,
     schema,
 )
+from hwsim.importers._tflite_variables import ASSIGN, READ
 from hwsim.ops import operators
 from hwsim.ops._base import TfliteOptions
+from hwsim.quantizers.packing import pack
 
 BUFFER_ALIGNMENT = 16
 LARGEST_FILE = 2**31 - 2**20
@@ -57,32 +62,80 @@ class _Writer:
         self._builder = flatbuffers.Builder(1024)
         self._buffers: dict[bytes, int] = {b"": 0}
         self._codes: dict[tuple[int, int], int] = {}
+        self._resources = resources(graph)
 
     def file(self) -> bytes:
         graph = self._graph
-        tensors = self._offsets([self._tensor(tensor) for tensor in graph.tensors])
-        operators_ = self._offsets([self._operator(node) for node in graph.nodes])
-        subgraph = self._table(
-            "SubGraph",
-            Tensors=tensors,
-            Inputs=self._integers(graph.inputs),
-            Outputs=self._integers(graph.outputs),
-            Operators=operators_,
-            Name=self._text(graph.name),
-        )
+        first = [self._once()] if self._resources else []
+        tensors = [self._tensor(tensor, i in self._resources) for i, tensor in enumerate(graph.tensors)]
+        handles = [self._handle(i, graph.tensors[i].name) for i in self._resources]
+        operators_ = [*first, *handles, *(self._operator(node, graph.tensors) for node in graph.nodes)]
+        subgraphs = [self._subgraph(tensors, operators_, graph.inputs, graph.outputs, graph.name)]
+        if self._resources:
+            subgraphs.append(self._first_values())
         model = self._table(
             "Model",
             Version=SCHEMA_VERSION,
             OperatorCodes=self._offsets([self._operator_code(*code) for code in self._codes]),
-            Subgraphs=self._offsets([subgraph]),
+            Subgraphs=self._offsets(subgraphs),
             Description=self._text("written by hwsim"),
             Buffers=self._offsets([self._buffer(raw) for raw in self._buffers]),
         )
         self._builder.Finish(model, IDENTIFIER)
         return bytes(self._builder.Output())
 
-    def _tensor(self, tensor: Tensor) -> int:
+    def _subgraph(
+        self, tensors: Sequence[int], nodes: Sequence[int], inputs: Sequence[int], outputs: Sequence[int], name: str
+    ) -> int:
+        return self._table(
+            "SubGraph",
+            Tensors=self._offsets(tensors),
+            Inputs=self._integers(inputs),
+            Outputs=self._integers(outputs),
+            Operators=self._offsets(nodes),
+            Name=self._text(name),
+        )
+
+    def _once(self) -> int:
+        """CALL_ONCE, which gives resource variables their first values."""
+        return self._bare("CALL_ONCE", (), (), "CallOnceOptions", InitSubgraphIndex=1)
+
+    def _handle(self, index: int, name: str) -> int:
+        return self._bare("VAR_HANDLE", (), (index,), "VarHandleOptions", SharedName=self._text(name))
+
+    def _first_values(self) -> int:
+        """The subgraph of handles, each followed by its variable's first value, and the assignments."""
+        tensors: list[int] = []
+        nodes: list[int] = []
+        for index in self._resources:
+            variable = self._graph.tensors[index]
+            value = replace(variable, name=f"{variable.name}/first", data=variable.reset_value, is_variable=False)
+            position = len(tensors)
+            tensors += [self._tensor(variable, True), self._tensor(value, False)]
+            nodes.append(self._handle(position, variable.name))
+            nodes.append(self._bare("ASSIGN_VARIABLE", (position, position + 1), (), "AssignVariableOptions"))
+        return self._subgraph(tensors, nodes, (), (), "first values")
+
+    def _bare(self, builtin: str, inputs: Sequence[int], outputs: Sequence[int], table: str, **fields: Any) -> int:
+        """An operator that is no node of the graph."""
+        code = members("BuiltinOperator")[builtin], 1
+        return self._table(
+            "Operator",
+            OpcodeIndex=self._codes.setdefault(code, len(self._codes)),
+            Inputs=self._integers(inputs),
+            Outputs=self._integers(outputs),
+            BuiltinOptionsType=members("BuiltinOptions")[table],
+            BuiltinOptions=self._table(table, **fields),
+        )
+
+    def _tensor(self, tensor: Tensor, resource: bool) -> int:
+        if resource:  # the handle of a variable that lies outside the graph
+            return self._table(
+                "Tensor", Shape=self._integers(()), Type=members("TensorType")["RESOURCE"], Name=self._text(tensor.name)
+            )
         raw = constant_bytes(tensor)
+        if _is_int4(tensor):
+            raw = _packed_int4(tensor)
         return self._table(
             "Tensor",
             Shape=self._integers(tensor.shape),
@@ -101,10 +154,9 @@ class _Writer:
             QuantizedDimension=format_.axis or 0,
         )
 
-    def _operator(self, node: Node) -> int:
+    def _operator(self, node: Node, tensors: Sequence[Tensor]) -> int:
         label = f"{node.op} {node.name!r}"
         builtin, options = _known_operator(node, label)
-        tensors = self._graph.tensors
         dtypes = {tensors[index].dtype for index in (*node.inputs, *node.outputs) if index >= 0}
         code = members("BuiltinOperator")[builtin], operator_version(builtin, dtypes, node.attributes)
         intermediates = node.attributes.get(INTERMEDIATES)
@@ -182,6 +234,11 @@ class _Writer:
         return int(self._builder.CreateString(value.encode(errors="backslashreplace")))
 
 
+def resources(graph: Graph) -> list[int]:
+    """The variables that nodes read and assign by name, which a file keeps outside its graph."""
+    return sorted({node.inputs[0] for node in graph.nodes if node.op in (READ, ASSIGN)})
+
+
 def _known_operator(node: Node, label: str) -> tuple[str, TfliteOptions | None]:
     op = operators().get(node.op)
     builtin = "" if op is None else op.sources.get("tflite", "")
@@ -190,8 +247,25 @@ def _known_operator(node: Node, label: str) -> tuple[str, TfliteOptions | None]:
     return builtin, op.options
 
 
+def _is_int4(tensor: Tensor) -> bool:
+    """Whether a constant's codes go two in a byte; what is computed stays int8, narrowed or not."""
+    form = tensor.format
+    return tensor.is_constant and tensor.dtype == "int8" and isinstance(form, Affine) and form.bits == INT4_BITS
+
+
+def _packed_int4(tensor: Tensor) -> bytes:
+    """int8 codes as half bytes, the low half first."""
+    assert tensor.data is not None
+    try:
+        return pack(tensor.data, INT4_BITS, signed=True).tobytes()
+    except InputError as error:
+        raise GraphError(f"tensor {tensor.name!r}: {error}") from None
+
+
 def _tensor_type(tensor: Tensor) -> int:
     types = {name: number for number, name in names("TensorType").items()}
+    if _is_int4(tensor):
+        return types[PACKED_INT4]
     if tensor.dtype not in types:
         raise UnsupportedError(f"tensor {tensor.name!r}: dtype {tensor.dtype!r} has no place in a .tflite file")
     return types[tensor.dtype]

@@ -66,6 +66,19 @@ def add_tflite_simd(first, second, p, start, stop, out):
 
 
 @kernel
+def add_tflite_simd_int16(first, second, p, start, stop, out):
+    """LiteRT's vector body for int16: as for int8, but all in 32 bits. Same arguments."""
+    for n in range(out.shape[0]):
+        for i in range(start, stop):
+            raised = (np.int64(first[n, i]) - p.zero_points[0]) << np.int64(p.left_shift + p.shifts[0])
+            total = doubling_high_multiply(raised, p.multipliers[0])
+            raised = (np.int64(second[n, i]) - p.zero_points[1]) << np.int64(p.left_shift + p.shifts[1])
+            total += doubling_high_multiply(raised, p.multipliers[1])
+            value = requantize_tflite_double_rounding(wrap_int32(total), p.multiplier, p.shift) + np.int64(p.zero_point)
+            out[n, i] = clamp(value, np.int64(p.minimum), np.int64(p.maximum))
+
+
+@kernel
 def add_tflite_simd_uint8(first, second, p, start, stop, out):
     """LiteRT's vector body for uint8: each input's shift comes after the multiplier and drops bits. Same arguments."""
     for n in range(out.shape[0]):

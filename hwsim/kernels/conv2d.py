@@ -29,7 +29,7 @@ class Window(NamedTuple):
 def gather_patches(image, y, zero_point, window, channel, patches):
     """The patches under row `y` of the output, zero point removed; outside the image they are 0.
 
-    image : int8 or uint8 (height, width, channels); channel : the first to take
+    image : int8, uint8, or int16 with zero point 0 (height, width, channels); channel : the first to take
     patches : int16 (out_width, filter_height * filter_width * group_channels), written
     """
     height, width, _ = image.shape
@@ -53,17 +53,17 @@ def gather_patches(image, y, zero_point, window, channel, patches):
 
 @kernel
 def conv2d(images, weights, bias, zero_point, window, stage, out):
-    """Convolution of a batch.
+    """Convolution of a batch, summed in the bias's dtype.
 
-    images : int8 or uint8 (batch, height, width, channels)
+    images : int8, uint8, or int16 with zero point 0 (batch, height, width, channels)
     weights : int16 (groups, out_channels / groups, filter_height * filter_width * channels / groups), zero point
         removed
-    bias : int32 (out_channels,); zero_point : the input's; out : (batch, out_height, out_width, out_channels)
+    bias : int32 or int64 (out_channels,); zero_point : the input's; out : (batch, out_height, out_width, out_channels)
     """
     groups, group_out, depth = weights.shape
     group_in = images.shape[3] // groups
     patches = np.empty((out.shape[2], depth), np.int16)
-    sums = np.empty((out.shape[2], groups * group_out), np.int32)
+    sums = np.empty((out.shape[2], groups * group_out), bias.dtype)
     for n in range(out.shape[0]):
         for y in range(out.shape[1]):
             for group in range(groups):

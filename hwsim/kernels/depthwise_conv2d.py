@@ -11,16 +11,17 @@ from hwsim.kernels.requantize import requantize_rows
 
 @kernel
 def depthwise_conv2d(images, weights, bias, zero_point, window, stage, out):
-    """Depthwise convolution of a batch; output channel c * multiplier + m reads input channel c.
+    """Depthwise convolution of a batch, summed in the bias's dtype; output channel c * multiplier + m reads input
+    channel c.
 
-    images : int8 or uint8 (batch, height, width, channels)
+    images : int8, uint8, or int16 with zero point 0 (batch, height, width, channels)
     weights : int16 (filter_height, filter_width, channels * multiplier), zero point removed
-    bias : int32 (channels * multiplier,); zero_point : the input's; out : (batch, out_height, out_width, channels *
-        multiplier)
+    bias : int32 or int64 (channels * multiplier,); zero_point : the input's
+    out : (batch, out_height, out_width, channels * multiplier)
     """
     _, height, width, channels = images.shape
     multiplier = weights.shape[2] // channels
-    sums = np.empty((out.shape[2], weights.shape[2]), np.int32)
+    sums = np.empty((out.shape[2], weights.shape[2]), bias.dtype)
     for n in range(out.shape[0]):
         for y in range(out.shape[1]):
             top = y * window.stride_height - window.pad_top
@@ -34,7 +35,10 @@ def depthwise_conv2d(images, weights, bias, zero_point, window, stage, out):
                     for kx in range(window.filter_width):
                         column = left + kx * window.dilation_width
                         if 0 <= row < height and 0 <= column < width:
-                            add_products(images[n, row, column], weights[ky, kx], zero_point, multiplier, total)
+                            if total.itemsize == 8:
+                                add_products_int64(images[n, row, column], weights[ky, kx], multiplier, total)
+                            else:
+                                add_products(images[n, row, column], weights[ky, kx], zero_point, multiplier, total)
             requantize_rows(sums, stage, out[n, y])
 
 
@@ -50,3 +54,11 @@ def add_products(pixel, weights, zero_point, multiplier, total):
         value = np.int64(pixel[c]) - np.int64(zero_point)
         for m in range(c * multiplier, (c + 1) * multiplier):
             total[m] = np.int32(np.int64(total[m]) + value * np.int64(weights[m]))
+
+
+@kernel
+def add_products_int64(pixel, weights, multiplier, total):
+    """The same in int64, for a zero point of 0."""
+    for c in range(pixel.shape[0]):
+        for m in range(c * multiplier, (c + 1) * multiplier):
+            total[m] += np.int64(pixel[c]) * np.int64(weights[m])

@@ -9,13 +9,14 @@ from hwsim.kernels.requantize import requantize_rows
 
 @kernel
 def fully_connected(rows, weights, bias, zero_point, stage, out):
-    """A fully connected layer on a batch.
+    """A fully connected layer on a batch, summed in the bias's dtype.
 
-    rows : int8 or uint8 (batch, depth); weights : int16 (out_channels, depth), zero point removed
-    bias : int32 (out_channels,); zero_point : the input's; out : (batch, out_channels)
+    rows : int8, uint8, or int16 with zero point 0 (batch, depth)
+    weights : int16 (out_channels, depth), zero point removed
+    bias : int32 or int64 (out_channels,); zero_point : the input's; out : (batch, out_channels)
     """
     values = np.empty((1, rows.shape[1]), np.int16)
-    sums = np.empty((1, weights.shape[0]), np.int32)
+    sums = np.empty((1, weights.shape[0]), bias.dtype)
     for n in range(rows.shape[0]):
         for k in range(rows.shape[1]):
             values[0, k] = np.int16(rows[n, k]) - np.int16(zero_point)

@@ -1,4 +1,4 @@
-"""Exact int32 products of rows and weights, the core of convolution and fully connected layers.
+"""Exact products of rows and weights in int32 or int64, the core of convolution and fully connected layers.
 
 Codes arrive as int16 with their zero points removed, so that one multiply-add instruction takes two of them.
 """
@@ -10,14 +10,34 @@ from hwsim.kernels import kernel
 
 @kernel
 def accumulate(rows, weights, bias, out):
-    """out[p, c] = bias[c] + sum over k of rows[p, k] * weights[c, k], wrapping at 32 bits.
+    """out[p, c] = bias[c] + sum over k of rows[p, k] * weights[c, k], wrapping at the width of `out`.
 
-    rows : int16 (pixels, depth); weights : int16 (channels, depth); bias : int32 (channels,); out : int32 (pixels,
-        channels)
+    rows : int16 (pixels, depth); weights : int16 (channels, depth); bias : int32 or int64 (channels,); out : of the
+        bias's dtype (pixels, channels)
     """
+    if out.itemsize == 8:
+        accumulate_int64(rows, weights, bias, out)
+    else:
+        accumulate_int32(rows, weights, bias, out)
+
+
+@kernel
+def accumulate_int64(rows, weights, bias, out):
+    """`accumulate` into int64."""
     for p in range(rows.shape[0]):
         for c in range(weights.shape[0]):
-            total = bias[c]
+            total = np.int64(bias[c])
+            for k in range(weights.shape[1]):
+                total += np.int64(rows[p, k]) * np.int64(weights[c, k])
+            out[p, c] = total
+
+
+@kernel
+def accumulate_int32(rows, weights, bias, out):
+    """`accumulate` into int32."""
+    for p in range(rows.shape[0]):
+        for c in range(weights.shape[0]):
+            total = np.int32(bias[c])
             for k in range(weights.shape[1]):
                 total = np.int32(np.int64(total) + np.int64(rows[p, k]) * np.int64(weights[c, k]))
             out[p, c] = total

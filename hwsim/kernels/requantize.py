@@ -1,4 +1,4 @@
-"""From a 32-bit accumulator to an output code: one function per rounding rule, named after who defines it.
+"""From a 32-bit or 64-bit accumulator to an output code: one function per rounding rule, named after who defines it.
 
 Integer rules take a Q31 multiplier in [2^30, 2^31) or 0 and a shift in [-31, 30], positive shifting left;
 their real scale is multiplier * 2^(shift - 31). Float rules take the scale itself.
@@ -20,8 +20,9 @@ ROUNDINGS = {
     "float64": 4,
     "double_half_up_by_8": 5,
     "accumulator": 6,
+    "reduced_int64": 7,
 }
-_DOUBLE, _DOUBLE_UP, _SINGLE, _FLOAT32, _FLOAT64, _DOUBLE_UP_BY_8, _ACCUMULATOR = range(7)
+_DOUBLE, _DOUBLE_UP, _SINGLE, _FLOAT32, _FLOAT64, _DOUBLE_UP_BY_8, _ACCUMULATOR, _REDUCED = range(8)
 
 
 class OutputStage(NamedTuple):
@@ -91,6 +92,22 @@ def requantize_single_rounding(accumulator, multiplier, shift):
 
 
 @kernel
+def requantize_reduced_int64(accumulator, multiplier, shift):
+    """64-bit accumulators of int16 layers: the multiplier cut to 16 bits, one rounding, ties up.
+
+    accumulator : in [-2^47, 2^47); multiplier : not negative
+    Source: TFLite tflite/kernels/internal/common.cc, MultiplyByQuantizedMultiplier(int64_t, ...).
+    """
+    reduced = (np.int64(multiplier) + np.int64(32768)) >> np.int64(16)
+    if multiplier >= 0x7FFF0000:
+        reduced = np.int64(32767)
+    product = np.int64(accumulator) * reduced
+    if shift > 15:
+        return wrap_int32(product << np.int64(shift - 15))
+    return wrap_int32(half_up_shift_right(product, 15 - shift))
+
+
+@kernel
 def round_half_away(value):
     """C's std::round: to the nearest integer, ties away from zero. value : float64, in the range of int64."""
     whole = np.trunc(value)
@@ -138,10 +155,12 @@ def requantize(accumulator, channel, stage):
         value = requantize_float32(accumulator, stage.scale[channel])
     elif stage.rounding == _FLOAT64:
         value = requantize_float64(accumulator, stage.scale[channel])
+    elif stage.rounding == _REDUCED:
+        value = requantize_reduced_int64(accumulator, stage.multiplier[channel], stage.shift[channel])
     else:
         value = np.int64(accumulator)
     moved = value + np.int64(stage.zero_point)
-    if stage.rounding in (_DOUBLE, _DOUBLE_UP, _DOUBLE_UP_BY_8, _SINGLE):
+    if stage.rounding in (_DOUBLE, _DOUBLE_UP, _DOUBLE_UP_BY_8, _SINGLE, _REDUCED):
         moved = wrap_int32(moved)
     return clamp(moved, np.int64(stage.minimum), np.int64(stage.maximum))
 

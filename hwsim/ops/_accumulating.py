@@ -1,22 +1,32 @@
-"""What convolutions and fully connected layers share: weights, bias, the output stage after an int32 accumulator."""
+"""What convolutions and fully connected layers share: weights, bias, the output stage after the accumulator.
 
-from typing import ClassVar
+Bytes are summed in int32, int16 activations in int32 or int64: for TFLM as the bias is, for LiteRT, and without a bias,
+as the option `quantized_bias_type` says.
+"""
+
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.errors import GraphError, UnsupportedError
-from hwsim.graph import Levels, NodeView
+from hwsim.graph import Affine, Levels, NodeView
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
-from hwsim.ops._base import Op, code_limits
+from hwsim.ops._base import Op, RuleChoice, code_limits, limits, symmetric_int16
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
 
 LARGEST_SHIFT = 30
+LARGEST_SHIFT_INT64 = 14
 LARGEST_LEVEL = 255
 """Of integer levels behind a table: the kernels' weights hold what uint8 less a zero point can give."""
 
 ACCUMULATOR = Rule("accumulator")
+INT32_ROUNDINGS = tuple(name for name in ROUNDINGS if name not in ("accumulator", "reduced_int64"))
+SUMS_INT64 = "int64"
+REDUCED_INT64 = Rule("reduced_int64", accumulator=SUMS_INT64)
+BIAS_TYPE = "quantized_bias_type"
+INT4_BITS = 4
 
 
 class Accumulating(Op):
@@ -28,32 +38,81 @@ class Accumulating(Op):
     def known_rules(self, view: NodeView) -> list[Rule]:
         """The engines' rules, and every other rounding and scale precision."""
         own = super().known_rules(view)
-        roundings = [name for name in ROUNDINGS if name != "accumulator"]
-        modes = ("exact", *self.accumulators)
-        others = [Rule(rounding, scale, mode) for mode in modes for rounding in roundings for scale in SCALE_PRECISIONS]
+        modes = ("exact", *self.accumulators) if view.output().dtype != "int16" else ("exact", SUMS_INT64)
+        roundings = {mode: (*INT32_ROUNDINGS, *(["reduced_int64"] if mode == SUMS_INT64 else [])) for mode in modes}
+        others = [Rule(name, scale, mode) for mode in modes for name in roundings[mode] for scale in SCALE_PRECISIONS]
         return list(dict.fromkeys([*own, *others]))
 
 
+def places(view: NodeView) -> tuple[int, int]:
+    """Which inputs are the activations and the bias: TRANSPOSE_CONV has its output's shape first."""
+    return (2, 3) if view.node.op == "transpose_conv" else (0, 2)
+
+
+def has_int4_weights(view: NodeView) -> bool:
+    """Whether the weights have 4 bits, two of them in a byte of a `.tflite` file."""
+    form = view.input(1).format
+    return isinstance(form, Affine) and form.bits == INT4_BITS and view.input(1).dtype == "int8"
+
+
+def litert_int16(int32: Rule | None, int64: Rule | None = REDUCED_INT64) -> RuleChoice:
+    """LiteRT's rules of an int16 layer whose sums are int32 or int64; None leaves it to the next rule set."""
+
+    def choose(view: NodeView) -> Rule | None:
+        narrow = view.attributes.get(BIAS_TYPE) == "int32"
+        found = view.optional(places(view)[1])
+        if found is not None and found.dtype != ("int32" if narrow else "int64"):
+            raise UnsupportedError(
+                f"{view.label}: bias is {found.dtype}, {BIAS_TYPE} {view.attributes.get(BIAS_TYPE)!r}; "
+                f"LiteRT reads the bias as {'int32' if narrow else 'int64'}: make them agree"
+            )
+        return int32 if narrow else int64
+
+    return choose
+
+
+def micro_int16(int32: Rule) -> RuleChoice:
+    """TFLM's rules of an int16 layer: `int32` where the bias, or without one the option, is int32."""
+
+    def choose(view: NodeView) -> Rule:
+        if has_int4_weights(view):
+            raise UnsupportedError(f"{view.label}: TensorFlow Lite Micro has no int4 weights under int16 activations")
+        found = view.optional(places(view)[1])
+        kind = found.dtype if found is not None else view.attributes.get(BIAS_TYPE)
+        return int32 if kind == "int32" else REDUCED_INT64
+
+    return choose
+
+
+def int8_weights(rule: Rule) -> RuleChoice:
+    """`rule`, but None where the weights are stored in 4 bits: XNNPACK leaves those to LiteRT."""
+    return lambda view: None if has_int4_weights(view) else rule
+
+
 def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
-    """The output stage of `view` under `rule`; with `ACCUMULATOR` the sums themselves."""
-    if rule == ACCUMULATOR:
+    """The output stage of `view` under `rule`; with the algorithm of `ACCUMULATOR` the sums themselves.
+
+    Of an algorithm that ends in '_vectors' it is the stage of whole vectors.
+    """
+    if rule.algorithm == ACCUMULATOR.algorithm:
         nothing = np.zeros(channels, np.int64)
-        return OutputStage(
-            ROUNDINGS["accumulator"], nothing, nothing, nothing.astype(np.float64), 0, -(2**31), 2**31 - 1
-        )
-    if rule.algorithm not in ROUNDINGS:
+        ends = limits("int64" if rule.accumulator == SUMS_INT64 else "int32")
+        return OutputStage(ROUNDINGS["accumulator"], nothing, nothing, nothing.astype(np.float64), 0, *ends)
+    rounding = rule.algorithm.removesuffix("_vectors")
+    if rounding not in ROUNDINGS:
         raise UnsupportedError(f"{view.label}: has no rounding {rule.algorithm!r}")
     output = view.output()
     scale = real_multiplier(view, rule, channels)
     multiplier, shift = quantize_multiplier(scale)
-    if shift.max(initial=0) > LARGEST_SHIFT:
+    largest = LARGEST_SHIFT_INT64 if rule.algorithm == REDUCED_INT64.algorithm else LARGEST_SHIFT
+    if shift.max(initial=0) > largest:
         worst = int(shift.argmax())
         raise UnsupportedError(
-            f"{view.label}: shift[{worst}] is {shift[worst]}; must be in [-31, {LARGEST_SHIFT}]: "
+            f"{view.label}: shift[{worst}] is {shift[worst]}; must be in [-31, {largest}]: "
             f"the output scale {output.scale!r} is too small for its inputs"
         )
     low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, code_limits(output))
-    return OutputStage(ROUNDINGS[rule.algorithm], multiplier, shift, scale, output.zero_point, low, high)
+    return OutputStage(ROUNDINGS[rounding], multiplier, shift, scale, output.zero_point, low, high)
 
 
 def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.float64]:
@@ -65,7 +124,7 @@ def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.flo
     if scales.size not in (1, channels):
         raise GraphError(f"{view.label}: weights have {scales.size} scales; expected 1 or {channels}")
     with np.errstate(over="ignore"):
-        scale = effective_scale(view.input(0).scale, scales, view.output().scale, rule.scale)
+        scale = effective_scale(view.input(places(view)[0]).scale, scales, view.output().scale, rule.scale)
     if not np.isfinite(scale).all():
         raise UnsupportedError(f"{view.label}: input scale times weight scale over output scale is beyond {rule.scale}")
     return np.ascontiguousarray(np.broadcast_to(scale, channels))
@@ -103,16 +162,28 @@ def _decoded(view: NodeView, form: Levels) -> NDArray[np.int16]:
     return decoded
 
 
-def bias_or_zeros(view: NodeView, channels: int) -> NDArray[np.int32]:
-    """The constant bias, zeros where there is none."""
-    if view.optional(2) is None:
-        return np.zeros(channels, np.int32)
-    bias = view.constant(2)
-    if bias.dtype != np.int32 or bias.size != channels:
-        raise GraphError(f"{view.label}: bias is {bias.dtype} of {bias.size}; expected int32 of {channels}")
-    return np.ascontiguousarray(bias.reshape(-1))
+def bias_or_zeros(view: NodeView, channels: int, rule: Rule) -> NDArray[Any]:
+    """The constant bias in the dtype of the sums, zeros where there is none."""
+    dtype = np.dtype(np.int64 if rule.accumulator == SUMS_INT64 else np.int32)
+    position = places(view)[1]
+    if view.optional(position) is None:
+        return np.zeros(channels, dtype)
+    bias = view.constant(position)
+    if bias.dtype not in (np.int32, dtype) or bias.size != channels:
+        raise GraphError(f"{view.label}: bias is {bias.dtype} of {bias.size}; expected {dtype} of {channels}")
+    return np.ascontiguousarray(bias.reshape(-1).astype(dtype, copy=False))
+
+
+def vectorizable(rule: Rule) -> bool:
+    """Whether the vector kernels have this rule."""
+    return rule.accumulator == "exact" and rule.algorithm != REDUCED_INT64.algorithm
+
+
+def check_symmetric(view: NodeView) -> None:
+    """UnsupportedError where an int16 layer has zero points; no engine runs that."""
+    symmetric_int16(view, [view.input(places(view)[0]), view.output()])
 
 
 def raised(view: NodeView) -> int:
     """What a machine that multiplies uint8 by int8 adds to this node's input codes."""
-    return 128 if view.input(0).dtype == "int8" else 0
+    return 128 if view.input(places(view)[0]).dtype == "int8" else 0

@@ -1,6 +1,7 @@
 """What an operator is: its outside names, its shapes, its rules by engine, and how it binds to kernels."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar
@@ -19,8 +20,11 @@ Step = Callable[[Arrays, Arrays], None]
 """Computes a node: (inputs, outputs), each array of shape (samples, *declared shape); absent inputs are empty arrays.
 """
 
-RuleFor = Rule | Callable[[NodeView], Rule | None]
-"""A rule, or a function that gives one, or None where this rule set leaves the node to the next one."""
+RuleChoice = Callable[[NodeView], Rule | None]
+"""Gives a node's rule, or None where this rule set leaves the node to the next one."""
+
+RuleFor = Rule | RuleChoice
+"""A rule, or what chooses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Op:
     sources: ClassVar[Mapping[str, str]]
     options: ClassVar[TfliteOptions | None] = None
     rules: ClassVar[Mapping[str, Mapping[str, RuleFor]]]
+    state: ClassVar[tuple[int, ...]] = ()
+    """Positions of the inputs that are state, which the node may overwrite in place."""
 
     def signature(self, view: NodeView) -> str:
         """The dtypes that choose the rule, here the first input's."""
@@ -61,6 +67,8 @@ class Op:
         override = engine.rules.get((self.name, signature))
         if override is not None:
             return override
+        if engine.takes is not None and self.name not in engine.takes:
+            raise UnsupportedError(f"{view.label}: hwsim does not know how engine {engine.name!r} rounds this operator")
         for level in engine.lineage:
             entry = self.rules.get(level, {}).get(signature)
             found = entry(view) if callable(entry) else entry
@@ -72,9 +80,11 @@ class Op:
 
     def known_rules(self, view: NodeView) -> list[Rule]:
         """Every rule known for this node's dtype, for explaining a difference."""
-        signature = self.signature(view)
-        entries = [by_dtype.get(signature) for by_dtype in self.rules.values()]
-        found = [entry(view) if callable(entry) else entry for entry in entries]
+        signature, found = self.signature(view), []
+        for by_dtype in self.rules.values():
+            with suppress(UnsupportedError):  # of an engine that refuses this very node
+                entry = by_dtype.get(signature)
+                found.append(entry(view) if callable(entry) else entry)
         return list(dict.fromkeys(rule for rule in found if rule is not None))
 
     def check(self, view: NodeView) -> None:
@@ -85,6 +95,13 @@ class Op:
                     f"{view.label}: output {tensor.name!r} is declared {list(tensor.shape)}; "
                     f"its inputs give {list(shape)}"
                 )
+
+    def check_state(self, view: NodeView) -> None:
+        """UnsupportedError where what the operator overwrites is no variable."""
+        for position in self.state:
+            tensor = view.input(position)
+            if not tensor.is_variable:
+                raise UnsupportedError(f"{view.label}: {tensor.name!r} is overwritten; expected a variable tensor")
 
 
 def no_rule(view: NodeView, rule: Rule) -> UnsupportedError:
@@ -122,6 +139,15 @@ def code_limits(tensor: Tensor) -> tuple[int, int]:
     if bits is None:
         return limits(tensor.dtype)
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if np.dtype(tensor.dtype).kind == "i" else (0, (1 << bits) - 1)
+
+
+def symmetric_int16(view: NodeView, tensors: Iterable[Tensor]) -> None:
+    """UnsupportedError where an int16 tensor among `tensors` has a zero point; engines refuse that."""
+    for tensor in tensors:
+        if tensor.dtype == "int16" and tensor.format is not None and tensor.zero_point != 0:
+            raise UnsupportedError(
+                f"{view.label}: {tensor.name!r} is int16 with zero point {tensor.zero_point}; must be 0"
+            )
 
 
 def everywhere(

@@ -1,4 +1,4 @@
-"""Operators that are a function of one 8-bit code: computed for all 256 codes when bound, then looked up."""
+"""Operators that are a function of one code: of a byte by a table made when bound, of an int16 as it comes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.lookup import codes_half_away, codes_half_even, lookup
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
-from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule
+from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule, symmetric_int16
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, Reals, pointwise
 from hwsim.ops._vector_moves import lookup as vector_lookup
@@ -21,10 +21,10 @@ BYTES = ("int8", "uint8")
 
 
 class ByteFunction(Op):
-    """An operator with one input and one output of the same shape and 8-bit dtype."""
+    """An operator with one input and one output of the same shape and dtype."""
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: Array) -> None:
-        """Fill `out`, of shape (256,), with the codes for all `values`: codes less their zero point, in order."""
+        """Fill `out` with the codes for `values`: codes less their zero point, of bytes all 256 in order."""
         raise NotImplementedError
 
     def real(self, view: NodeView, values: Reals) -> Any:
@@ -37,6 +37,8 @@ class ByteFunction(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return pointwise(lambda values: self.real(view, values))
+        if view.input(0).dtype == "int16":
+            return self._bind_int16(view, rule)
         low, high = limits(view.input(0).dtype)
         table = np.empty(256, view.output().dtype)
         self.table(view, rule, np.arange(low, high + 1) - view.input(0).zero_point, table)
@@ -49,6 +51,15 @@ class ByteFunction(Op):
             return vector_lookup(table, low, inputs[0], outputs[0])
 
         return FixableStep(step, fixed)
+
+    def _bind_int16(self, view: NodeView, rule: Rule) -> Step:
+        symmetric_int16(view, [view.input(0), view.output()])
+        self.table(view, rule, np.zeros(0, np.int64), np.zeros(0, np.int16))
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            self.table(view, rule, inputs[0].reshape(-1).astype(np.int64), outputs[0].reshape(-1))
+
+        return step
 
 
 def scale_ratio(view: NodeView, precision: str) -> float:

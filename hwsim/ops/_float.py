@@ -37,8 +37,11 @@ def pointwise(function: Callable[[Reals], Any]) -> Step:
     return step
 
 
-def binary(view: NodeView, function: np.ufunc) -> Step:
-    """An operator that is `function` of two tensors, broadcast against each other, and its activation."""
+def binary(view: NodeView, function: Callable[..., Any]) -> Step:
+    """An operator that is `function` of two tensors, broadcast against each other, and its activation.
+
+    function : (first, second, out=...), a ufunc or what is called as one
+    """
     shape, limit = view.output().shape, _activation(view)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:

@@ -30,8 +30,8 @@ class Pool2d(Op):
         },
     )
     rules = {
-        "litert-reference": {"int8": Rule("integer"), "uint8": Rule("integer")},
-        "tflite-micro": {"int8": Rule("integer")},
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("integer")),
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("integer")),
         "float": FLOATS,
     }
 

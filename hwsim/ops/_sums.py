@@ -8,12 +8,13 @@ from math import frexp
 import numpy as np
 
 from hwsim.engines import Rule
+from hwsim.errors import UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.add import AddParams
-from hwsim.ops._base import limits
+from hwsim.ops._base import limits, symmetric_int16
 from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 
-LEFT_SHIFT = 20
+LEFT_SHIFT = {"int8": 20, "uint8": 20, "int16": 15}
 
 
 def xnnpack_rule(view: NodeView) -> Rule | None:
@@ -22,16 +23,27 @@ def xnnpack_rule(view: NodeView) -> Rule | None:
     return Rule("xnnpack") if min(ratios) >= 2.0**-10 and max(ratios) < 2.0**8 else None
 
 
+def check_general(view: NodeView) -> None:
+    """UnsupportedError where an int16 sum has zero points, or asks for scales that are powers of two."""
+    symmetric_int16(view, [view.input(0), view.input(1), view.output()])
+    if view.input(0).dtype == "int16" and view.attributes.get("pot_scale_int16"):
+        raise UnsupportedError(f"{view.label}: pot_scale_int16 is set; hwsim runs int16 with general scales only")
+
+
 def tflite_params(view: NodeView, precision: str = "float64") -> AddParams:
-    """Both inputs raised by 20 bits to a common scale. precision : of the scales' ratios, 'float64' or 'float32'."""
+    """Both inputs raised by 20 bits, int16 by 15, to a common scale.
+
+    precision : of the scales' ratios, 'float64' or 'float32'
+    """
     kind = np.float32 if precision == "float32" else np.float64
     first, second, output = (kind(t.scale) for t in (view.input(0), view.input(1), view.output()))
     twice_largest = kind(2.0) * max(first, second)
-    last = twice_largest / (kind(2.0**LEFT_SHIFT) * output)
+    left_shift = LEFT_SHIFT[view.input(0).dtype]
+    last = twice_largest / (kind(2.0**left_shift) * output)
     real = np.array([first / twice_largest, second / twice_largest, last], np.float64)
     multiplier, shift = (array.tolist() for array in quantize_multiplier(real))
     inputs = (multiplier[0], multiplier[1]), (shift[0], shift[1])
-    return AddParams(_zero_points(view), *inputs, LEFT_SHIFT, multiplier[2], shift[2], *_limits(view))
+    return AddParams(_zero_points(view), *inputs, left_shift, multiplier[2], shift[2], *_limits(view))
 
 
 def xnnpack_params(view: NodeView, sign: int) -> AddParams:

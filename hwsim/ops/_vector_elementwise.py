@@ -34,8 +34,6 @@ def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, out
     if not plain:
         p = p._replace(**{name: getattr(p, name)[::-1] for name in ("zero_points", "multipliers", "shifts")})
         inputs = inputs[::-1]
-    if algorithm == "tflite_simd" and unsigned:
-        algorithm = "tflite_simd_uint8"
     fields = {
         "first": held.place(inputs[0]),
         "second": held.place(inputs[1]),
@@ -62,8 +60,8 @@ def vector_addition(p: AddParams, algorithm: str, size: int, inputs: Arrays, out
 
 
 def vector_product(stage: OutputStage, zero_points: tuple[int, int], sources: Arrays, out: Array) -> Fixed | None:
-    """The product of two tensors of codes through `stage`; None where there is no whole vector."""
-    if out.size < LANES:
+    """The product of two tensors of codes through `stage`; None where there is no whole vector of bytes."""
+    if out.size < LANES or any(source.itemsize > 1 for source in sources):
         return None
     held = Held()
     raised = 128 if out.dtype == np.uint8 else 0

@@ -241,4 +241,4 @@ def padded_to(values: Array, size: int) -> Array:
 
 def fits(source: Array, out: Array) -> bool:
     """Whether vector kernels can read this input and write this output: bytes in order, and something to write."""
-    return LANES > 0 and source.flags.c_contiguous and out.dtype.itemsize == 1 and prod(out.shape) > 0
+    return LANES > 0 and source.flags.c_contiguous and source.itemsize == out.itemsize == 1 and prod(out.shape) > 0

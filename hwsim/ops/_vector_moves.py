@@ -78,9 +78,9 @@ def _runs(value: Array, out: Array) -> tuple[int, Sequence[int], Sequence[int], 
 
 def lookup(table: Array, minimum: int, source: Array, out: Array) -> Fixed | None:
     """`table[code - minimum]` of every byte; with tables (channels, 256), the one of its channel, which is the last
-    axis.
+    axis. None where source or output holds no bytes, or the vector kernels may not run.
     """
-    if LANES == 0 or not source.flags.c_contiguous or source.size == 0:
+    if LANES == 0 or not source.flags.c_contiguous or source.size == 0 or source.itemsize + out.itemsize > 2:
         return None
     held = Held()
     by_byte: NDArray[np.uint8] = np.roll(np.atleast_2d(table).view(np.uint8), minimum, axis=1)

@@ -1,5 +1,6 @@
 """ADD: two quantized tensors, each with its own scale, broadcast against each other."""
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 
@@ -7,17 +8,33 @@ import numpy as np
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
-from hwsim.kernels.add import add_tflite_reference, add_tflite_simd, add_tflite_simd_uint8, add_xnnpack
+from hwsim.kernels.add import (
+    add_tflite_reference,
+    add_tflite_simd,
+    add_tflite_simd_int16,
+    add_tflite_simd_uint8,
+    add_xnnpack,
+)
+from hwsim.kernels.single_rounding import add_single_rounding
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
-from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
-from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
+from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
 from hwsim.ops._vector_moves import operands
 
-VECTORS = {"int8": (add_tflite_simd, 16), "uint8": (add_tflite_simd_uint8, 8)}
+VECTORS = {"int8": (add_tflite_simd, 16), "uint8": (add_tflite_simd_uint8, 8), "int16": (add_tflite_simd_int16, 16)}
+"""LiteRT's vector bodies, and how many elements they take at a time."""
+
+ALGORITHMS = {
+    add_tflite_reference: "tflite",
+    add_tflite_simd: "tflite_simd",
+    add_tflite_simd_uint8: "tflite_simd_uint8",
+    add_xnnpack: "xnnpack",
+}
+"""What the vector kernel calls those that it has."""
 
 
 class Add(Op):
@@ -27,10 +44,10 @@ class Add(Op):
     sources = {"tflite": "ADD"}
     options = TfliteOptions("AddOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
     rules = {
-        "litert-reference": {"int8": Rule("tflite"), "uint8": Rule("tflite")},
-        "litert-optimized": {"int8": Rule("tflite_simd"), "uint8": Rule("tflite_simd")},
+        "litert-reference": dict.fromkeys(VECTORS, Rule("tflite")),
+        "litert-optimized": dict.fromkeys(VECTORS, Rule("tflite_simd")),
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
-        "tflite-micro": {"int8": Rule("tflite")},
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
         "float": FLOATS,
     }
 
@@ -40,36 +57,54 @@ class Add(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return binary(view, np.add)
-        if rule.algorithm not in ("tflite", "tflite_simd", "xnnpack"):
+        known = {"tflite": add_tflite_reference, "tflite_simd": add_tflite_reference, "xnnpack": add_xnnpack}
+        known |= {"tflite_single": add_single_rounding}
+        if rule.algorithm not in known:
             raise no_rule(view, rule)
+        check_general(view)
         shape = view.output().shape
         params = xnnpack_params(view, 1) if rule.algorithm == "xnnpack" else tflite_params(view)
-        rest = add_xnnpack if rule.algorithm == "xnnpack" else add_tflite_reference
-        vector, width = VECTORS[view.input(0).dtype]
+        rest = known[rule.algorithm]
         size = prod(shape)
-        body = size - size % width if rule.algorithm == "tflite_simd" else 0
+        run, body, vector = _vectors(view) if rule.algorithm == "tflite_simd" else (size, 0, rest)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
-            first, second = sample_rows(inputs[0], shape), sample_rows(inputs[1], shape)
-            out = outputs[0].reshape(outputs[0].shape[0], -1)
+            first, second = (sample_rows(array, shape).reshape(-1, max(run, 1)) for array in inputs)
+            out = outputs[0].reshape(-1, max(run, 1))
             if body:
                 vector(first, second, params, 0, body, out)
-            if body < size:
-                rest(first, second, params, body, size, out)
+            if body < run:
+                rest(first, second, params, body, run, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not sum_fits(params, outputs[0]) or 0 < body < LANES:
+            mixed, way = 0 < body < run, ALGORITHMS.get(vector if body else rest)
+            if way is None or not sum_fits(params, outputs[0]) or (mixed and body < LANES):
                 return None
             inputs, before = operands(inputs, shape)
-            whole = body or size
-            vectors = vector_addition(params, rule.algorithm, whole, inputs, outputs)
-            if whole == size:
+            rows = [array.reshape(-1, run if mixed else size) for array in (*inputs, outputs[0])]
+            vectors = vector_addition(params, way, body if mixed else size, rows[:2], rows[2:])
+            if not mixed:
                 return in_turn(*before, vectors)
-            rows = [array.reshape(array.shape[0], -1) for array in (*inputs, outputs[0])]
-            tail = partial(rest, rows[0], rows[1], params, whole, size, rows[2])
-            return in_turn(*before, vectors, tail)
+            return in_turn(*before, vectors, partial(rest, rows[0], rows[1], params, body, run, rows[2]))
 
         return FixableStep(step, fixed)
+
+
+def _vectors(view: NodeView) -> tuple[int, int, Callable[..., None]]:
+    """How many elements LiteRT adds at a time, how many of them in its vector body, and that body.
+
+    Against a single code bytes are all added in the way of uint8, int16 in that of the reference, as wherever one
+    input is broadcast. Source: TFLite optimized/integer_ops/add.h, AddScalarBroadcast.
+    """
+    folds, dtype = broadcast_folds(view), view.input(0).dtype
+    vector, width = VECTORS[dtype]
+    if dtype == "int16":
+        whole = prod(view.output().shape)
+        return whole, whole - whole % width if view.input(0).shape == view.input(1).shape else 0, vector
+    run = folds[0] if folds[0] > 1 else folds[1]
+    if folds[0] == 1 and run > 1:
+        vector, width = VECTORS["uint8"]
+    return run, run - run % width, vector
 
 
 OP = Add()

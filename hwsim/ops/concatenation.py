@@ -14,7 +14,9 @@ _COPY = {dtype: Rule("copy") for dtype in ("int8", "int16", "int32", "int64", "f
 
 
 class Concatenation(Op):
-    """Codes are copied; legacy uint8 inputs of another scale are requantized in float32."""
+    """Codes are copied, int16 ones whatever their scales; legacy uint8 inputs of another scale are requantized in
+    float32.
+    """
 
     name = "concatenation"
     sources = {"tflite": "CONCATENATION"}
@@ -70,6 +72,8 @@ def _table(view: NodeView, source: Tensor, rule: Rule) -> NDArray[np.uint8] | No
     """
     output = view.output()
     if source.format is None or source.format.same_as(output.format):
+        return None
+    if source.dtype == "int16":
         return None
     if rule.algorithm != "float32_requantize":
         raise UnsupportedError(

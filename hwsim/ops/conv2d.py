@@ -9,7 +9,19 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import conv2d, conv2d_int16_pairs
-from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
+from hwsim.ops._accumulating import (
+    BIAS_TYPE,
+    Accumulating,
+    bias_or_zeros,
+    centered_weights,
+    check_symmetric,
+    int8_weights,
+    litert_int16,
+    micro_int16,
+    output_stage,
+    raised,
+    vectorizable,
+)
 from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
@@ -27,6 +39,11 @@ def _ungrouped(rule: Rule) -> RuleFor:
     return lambda view: rule if _groups(view) == 1 else None
 
 
+def _optimized_int16(view: NodeView) -> Rule | None:
+    rule = litert_int16(Rule("double_half_up"), None)(view)
+    return rule if _groups(view) == 1 else None
+
+
 class Conv2d(Accumulating):
     """Convolution with groups, strides, dilation and a fused activation."""
 
@@ -41,17 +58,23 @@ class Conv2d(Accumulating):
             "dilation_h": "DilationHFactor",
             "dilation_w": "DilationWFactor",
             "activation": "FusedActivationFunction",
+            BIAS_TYPE: "QuantizedBiasType",
         },
     )
     accumulators = ("int16_pairs",)
     rules = {
-        "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding", "float32_product")},
+        "litert-reference": {
+            "int8": Rule("double_rounding"),
+            "uint8": Rule("double_rounding", "float32_product"),
+            "int16": litert_int16(Rule("double_rounding")),
+        },
         "litert-optimized": {
             "int8": _ungrouped(Rule("double_half_up")),
             "uint8": _ungrouped(Rule("double_half_up", "float32_product")),
+            "int16": _optimized_int16,
         },
-        "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
+        "tflite-micro": {"int8": Rule("double_rounding"), "int16": micro_int16(Rule("double_rounding"))},
         "float": FLOATS,
     }
 
@@ -73,9 +96,10 @@ class Conv2d(Accumulating):
         if rule == FLOAT:
             return float_conv2d(view)
         out_channels, height, width, _ = view.input(1).shape
+        check_symmetric(view)
         groups = _groups(view)
         weights = np.ascontiguousarray(centered_weights(view).reshape(groups, out_channels // groups, -1))
-        bias = bias_or_zeros(view, out_channels)
+        bias = bias_or_zeros(view, out_channels, rule)
         stage = output_stage(view, rule, out_channels)
         frame, *out_size = window(view, height, width)
         zero_point = view.input(0).zero_point
@@ -87,7 +111,7 @@ class Conv2d(Accumulating):
             kernel(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if groups > 1 or pairs or not fits(inputs[0], outputs[0]):
+            if groups > 1 or not vectorizable(rule) or not fits(inputs[0], outputs[0]):
                 return None
             taps = weights.reshape(out_channels, height, width, -1)
             layer = ConvLayer(frame, taps, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)

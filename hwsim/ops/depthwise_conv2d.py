@@ -3,10 +3,21 @@
 from math import prod
 
 from hwsim.engines import Rule
-from hwsim.errors import ShapeError
+from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
-from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage
+from hwsim.ops._accumulating import (
+    Accumulating,
+    bias_or_zeros,
+    centered_weights,
+    check_symmetric,
+    has_int4_weights,
+    int8_weights,
+    litert_int16,
+    micro_int16,
+    output_stage,
+    vectorizable,
+)
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
@@ -14,6 +25,22 @@ from hwsim.ops._float import depthwise_conv2d as float_depthwise_conv2d
 from hwsim.ops._vector_depthwise import DepthwiseLayer
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._window import window
+
+
+def _int16(view: NodeView) -> Rule | None:
+    """LiteRT sums in int64, and takes int4 weights without unpacking them."""
+    if has_int4_weights(view):
+        raise UnsupportedError(f"{view.label}: LiteRT does not unpack int4 weights under int16 activations")
+    return litert_int16(None)(view)
+
+
+def _micro_int16(view: NodeView) -> Rule | None:
+    """TFLM sums in int64; without a bias it crashes."""
+    bias = view.optional(2)
+    if bias is None or bias.dtype != "int64":
+        found = "no bias" if bias is None else f"an {bias.dtype} bias"
+        raise UnsupportedError(f"{view.label}: has {found}; TensorFlow Lite Micro wants int64 under int16 activations")
+    return micro_int16(Rule("double_rounding"))(view)
 
 
 class DepthwiseConv2d(Accumulating):
@@ -34,10 +61,14 @@ class DepthwiseConv2d(Accumulating):
         },
     )
     rules = {
-        "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding", "float32_product")},
+        "litert-reference": {
+            "int8": Rule("double_rounding"),
+            "uint8": Rule("double_rounding", "float32_product"),
+            "int16": _int16,
+        },
         "litert-optimized": {"int8": Rule("double_half_up_by_8")},
-        "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
+        "tflite-micro": {"int8": Rule("double_rounding"), "int16": _micro_int16},
         "float": FLOATS,
     }
 
@@ -59,8 +90,9 @@ class DepthwiseConv2d(Accumulating):
         if rule == FLOAT:
             return float_depthwise_conv2d(view)
         _, height, width, out_channels = view.input(1).shape
+        check_symmetric(view)
         weights = centered_weights(view)[0]
-        bias = bias_or_zeros(view, out_channels)
+        bias = bias_or_zeros(view, out_channels, rule)
         stage = output_stage(view, rule, out_channels)
         frame, *out_size = window(view, height, width)
         zero_point = view.input(0).zero_point
@@ -69,7 +101,7 @@ class DepthwiseConv2d(Accumulating):
             depthwise_conv2d(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if out_channels != inputs[0].shape[-1] or not fits(inputs[0], outputs[0]):
+            if out_channels != inputs[0].shape[-1] or not vectorizable(rule) or not fits(inputs[0], outputs[0]):
                 return None
             layer = DepthwiseLayer(frame, weights, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
             return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))

@@ -18,10 +18,10 @@ class Dequantize(Op):
     sources = {"tflite": "DEQUANTIZE"}
     options = TfliteOptions("DequantizeOptions")
     rules = {
-        "litert-reference": dict.fromkeys(("int8", "uint8"), Rule("exact_product")),
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("exact_product")),
         "litert-optimized": dict.fromkeys(("int8", "uint8"), Rule("multiply_add_vectors")),
         "xnnpack": dict.fromkeys(("int8", "uint8"), Rule("exact_product")),
-        "tflite-micro": dict.fromkeys(("int8", "uint8"), Rule("exact_product")),
+        "tflite-micro": dict.fromkeys(("int8", "uint8", "int16"), Rule("exact_product")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -6,11 +6,24 @@ from math import prod
 import numpy as np
 
 from hwsim.engines import Rule
-from hwsim.errors import ShapeError
+from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import Window
 from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16_pairs
-from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights, output_stage, raised
+from hwsim.ops._accumulating import (
+    BIAS_TYPE,
+    SUMS_INT64,
+    Accumulating,
+    bias_or_zeros,
+    centered_weights,
+    check_symmetric,
+    has_int4_weights,
+    litert_int16,
+    micro_int16,
+    output_stage,
+    raised,
+    vectorizable,
+)
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
@@ -25,6 +38,26 @@ def _optimized(view: NodeView) -> Rule:
     return Rule("double_half_up", "float64" if per_channel else "float32_product")
 
 
+def _optimized_int16(view: NodeView) -> Rule | None:
+    """Sums of int32 go through ruy, others through the reference kernel, without a bias only where the option asks."""
+    if view.optional(2) is None and view.attributes.get(BIAS_TYPE) != "int64":
+        return _optimized(view)
+    return litert_int16(_optimized(view), None)(view)
+
+
+def _xnnpack(view: NodeView) -> Rule | None:
+    """XNNPACK leaves int4 rows of an odd length, whose ends share a byte, to LiteRT."""
+    odd = has_int4_weights(view) and view.input(1).shape[-1] % 2 == 1
+    return None if odd else Rule("float32", "float32")
+
+
+def _micro(view: NodeView) -> Rule:
+    """TFLM takes int4 weights of one scale only."""
+    if has_int4_weights(view) and view.input(1).affine.is_per_channel:
+        raise UnsupportedError(f"{view.label}: TensorFlow Lite Micro wants one scale for int4 weights; they have many")
+    return Rule("double_rounding")
+
+
 class FullyConnected(Accumulating):
     """A fully connected layer; leading axes of the input are rows."""
 
@@ -36,14 +69,22 @@ class FullyConnected(Accumulating):
             "activation": "FusedActivationFunction",
             "weights_format": "WeightsFormat",
             "keep_num_dims": "KeepNumDims",
+            BIAS_TYPE: "QuantizedBiasType",
         },
     )
     accumulators = ("int16_pairs",)
     rules = {
-        "litert-reference": {"int8": Rule("float64"), "uint8": Rule("float64")},
-        "litert-optimized": {"int8": _optimized, "uint8": _optimized},
-        "xnnpack": {"int8": Rule("float32", "float32"), "uint8": Rule("float32", "float32")},
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "litert-reference": {
+            "int8": Rule("float64"),
+            "uint8": Rule("float64"),
+            "int16": litert_int16(Rule("float64"), Rule("float64", accumulator=SUMS_INT64)),
+        },
+        "litert-optimized": {"int8": _optimized, "uint8": _optimized, "int16": _optimized_int16},
+        "xnnpack": {"int8": _xnnpack, "uint8": Rule("float32", "float32")},
+        "tflite-micro": {
+            "int8": _micro,
+            "int16": micro_int16(Rule("double_rounding")),
+        },
         "float": FLOATS,
     }
 
@@ -65,8 +106,9 @@ class FullyConnected(Accumulating):
         if rule == FLOAT:
             return float_fully_connected(view)
         out_channels, depth = view.input(1).shape
+        check_symmetric(view)
         weights = np.ascontiguousarray(centered_weights(view))
-        bias = bias_or_zeros(view, out_channels)
+        bias = bias_or_zeros(view, out_channels, rule)
         stage = output_stage(view, rule, out_channels)
         zero_point = view.input(0).zero_point
 
@@ -78,7 +120,7 @@ class FullyConnected(Accumulating):
             kernel(rows, weights, bias, zero_point, stage, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if pairs or not fits(inputs[0], outputs[0]):
+            if not vectorizable(rule) or not fits(inputs[0], outputs[0]):
                 return None
             images, out = inputs[0].reshape(1, -1, 1, depth), outputs[0].reshape(1, -1, 1, out_channels)
             taps, signed = weights.reshape(out_channels, 1, 1, depth), view.input(0).dtype == "int8"

@@ -35,9 +35,9 @@ class LeakyRelu(ByteFunction):
     sources = {"tflite": "LEAKY_RELU"}
     options = TfliteOptions("LeakyReluOptions", {"alpha": "Alpha"})
     rules = {
-        "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
+        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
         "xnnpack": dict.fromkeys(BYTES, _eight_bit),
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "float": FLOATS,
     }
 

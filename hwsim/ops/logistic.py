@@ -8,16 +8,26 @@ from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
+from hwsim.kernels.fixed_point_int16 import logistic_fixed_point_int16
 from hwsim.kernels.sigmoid import logistic_fixed_point
+from hwsim.kernels.sigmoid_int16 import logistic_int16
 from hwsim.ops._base import limits
 from hwsim.ops._byte_function import BYTES, ByteFunction, fill_from_real, real_values
 from hwsim.ops._float import FLOATS, Reals
-from hwsim.ops._sigmoid import fixed_point_input
+from hwsim.ops._sigmoid import fixed_point_input, power_of_two, sigmoid_table, table_input
 from hwsim.quantizers.expf import expf
+
+PLAIN_SHIFTS = (0,)
+
+
+def _optimized_int16(view: NodeView) -> Rule | None:
+    """LiteRT takes gemmlowp's function where the input scale is 2^-12."""
+    return Rule("fixed_point") if power_of_two(view) in PLAIN_SHIFTS else None
 
 
 class Logistic(ByteFunction):
-    """LiteRT computes it in float32, XNNPACK in float64, TFLM in fixed point. All want an output scale of 1/256.
+    """LiteRT computes it in float32, XNNPACK in float64, TFLM in fixed point. All want an output scale of
+    1/256, or 2^-15 for int16, which is a table everywhere but for one input scale.
 
     Source: LiteRT tflite/kernels/activations.cc; google/XNNPACK src/reference/unary-elementwise.cc, SigmoidOp; TFLM
     micro/kernels/logistic.cc.
@@ -26,13 +36,20 @@ class Logistic(ByteFunction):
     name = "logistic"
     sources = {"tflite": "LOGISTIC"}
     rules = {
-        "litert-reference": dict.fromkeys(BYTES, Rule("float_table")),
+        "litert-reference": {**dict.fromkeys(BYTES, Rule("float_table")), "int16": Rule("table")},
+        "litert-optimized": {"int16": _optimized_int16},
         "xnnpack": dict.fromkeys(BYTES, Rule("float_half_even")),
-        "tflite-micro": {"int8": Rule("fixed_point")},
+        "tflite-micro": {"int8": Rule("fixed_point"), "int16": Rule("table")},
         "float": FLOATS,
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
+        if rule.algorithm == "table":
+            logistic_int16(values, *table_input(view, PLAIN_SHIFTS), sigmoid_table(), out)
+            return
+        if rule.algorithm == "fixed_point" and view.input(0).dtype == "int16":
+            logistic_fixed_point_int16(values, out)
+            return
         if rule.algorithm == "fixed_point":
             logistic_fixed_point(values, *fixed_point_input(view), limits(view.output().dtype)[0], out)
             return

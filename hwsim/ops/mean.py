@@ -42,10 +42,10 @@ class Mean(Op):
     sources = {"tflite": "MEAN"}
     options = TfliteOptions("ReducerOptions", {"keep_dims": "KeepDims"})
     rules = {
-        "litert-reference": {"int8": Rule("double_rounding"), "uint8": Rule("double_rounding")},
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("double_rounding")),
         "litert-optimized": {"int8": _optimized, "uint8": _optimized},
         "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "float": FLOATS,
     }
 

@@ -6,8 +6,9 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
-from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.kernels.single_rounding import mul_single_rounding
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, symmetric_int16
+from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.ops._vector_elementwise import LARGEST_PRODUCT, vector_product
@@ -34,10 +35,10 @@ class Mul(Op):
     sources = {"tflite": "MUL"}
     options = TfliteOptions("MulOptions", {"activation": "FusedActivationFunction"})
     rules = {
-        "litert-reference": {"int8": Rule("tflite", "float32"), "uint8": Rule("tflite", "float32")},
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite", "float32")),
         "litert-optimized": {"int8": Rule("tflite_simd", "float32"), "uint8": Rule("tflite_simd", "float32")},
         "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
-        "tflite-micro": {"int8": Rule("tflite")},
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
         "float": FLOATS,
     }
 
@@ -48,8 +49,10 @@ class Mul(Op):
         if rule == FLOAT:
             return binary(view, np.multiply)
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
+        known |= {"tflite_single": mul_single_rounding}
         if rule.algorithm not in known:
             raise no_rule(view, rule)
+        symmetric_int16(view, [view.input(0), view.input(1), view.output()])
         kernel, params, shape = known[rule.algorithm], _params(view, rule), view.output().shape
         vector = _vector(view) if rule.algorithm == "tflite_simd" else ()
 
@@ -83,40 +86,13 @@ def _stage(p: MulParams, rule: Rule) -> OutputStage | None:
 def _vector(view: NodeView) -> tuple[int, int, bool]:
     """How many elements LiteRT computes at a time, how many of them in its vector body, and whether that saturates.
 
-    Source: TFLite internal/reference/process_broadcast_shapes.h, ProcessBroadcastShapes; optimized/optimized_ops.h,
-    BinaryBroadcastFiveFold. That uint8 does not saturate against a single code was measured (ai-edge-litert 2.3.0).
+    Source: TFLite optimized/optimized_ops.h, BinaryBroadcastFiveFold. That uint8 does not saturate against a single
+    code was measured (ai-edge-litert 2.3.0).
     """
-    folds = _folds(view.input(0).shape, view.input(1).shape)
+    folds = broadcast_folds(view)
     run = folds[0] if folds[0] > 1 else folds[1]
     dtype = view.output().dtype
     return run, run - run % VECTORS[dtype], dtype == "int8" or folds[0] > 1
-
-
-def _folds(first: Shape, second: Shape) -> list[int]:
-    """The innermost axes as five loops: equal, of the first only, equal, of the second only, equal; all 1 if not so."""
-    dimensions = max(len(first), len(second))
-    padded = [(1,) * (dimensions - len(shape)) + shape for shape in (first, second)]
-    pairs = list(zip(reversed(padded[0]), reversed(padded[1]), strict=True))
-    unequal = [pair for pair in pairs if pair[0] != pair[1]]
-    if unequal and unequal[0][0] != 1:
-        pairs = [(one, other) for other, one in pairs]
-    folds = [1, 1, 1, 1, 1]
-    for fold, belongs in enumerate((_equal, _first_is_one, _equal, _second_is_one, _equal)):
-        while pairs and belongs(*pairs[0]):
-            folds[fold] *= max(pairs.pop(0))
-    return [1, 1, 1, 1, 1] if pairs else folds
-
-
-def _equal(first: int, second: int) -> bool:
-    return first == second
-
-
-def _first_is_one(first: int, second: int) -> bool:  # noqa: ARG001
-    return first == 1
-
-
-def _second_is_one(first: int, second: int) -> bool:  # noqa: ARG001
-    return second == 1
 
 
 def _scale(view: NodeView, precision: str) -> float:

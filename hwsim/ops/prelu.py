@@ -25,8 +25,8 @@ class Prelu(Op):
     name = "prelu"
     sources = {"tflite": "PRELU"}
     rules = {
-        "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "float": FLOATS,
     }
 
@@ -56,7 +56,7 @@ class Prelu(Op):
             leaky_relu_double_rounding(values, slopes, identity, leak, *ends, outputs[0].reshape(samples, -1))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if len(x.shape) == 0 or prod(alpha.shape) != alpha.shape[-1]:
+            if x.dtype not in BYTES or len(x.shape) == 0 or prod(alpha.shape) != alpha.shape[-1]:
                 return None
             low, high = limits(x.dtype)
             each = np.ascontiguousarray(np.broadcast_to(centered.reshape(-1), x.shape[-1]))

@@ -22,8 +22,9 @@ from hwsim.quantizers.multiplier import quantize_multiplier
 FLOAT_VECTOR, CODE_VECTOR = 8, 16
 
 _BYTES = ("int8", "uint8")
-_FROM_FLOAT = [f"float32>{dtype}" for dtype in _BYTES]
+_FROM_FLOAT = [f"float32>{dtype}" for dtype in (*_BYTES, "int16")]
 _BYTE_TO_BYTE = [f"{source}>{target}" for source in _BYTES for target in _BYTES]
+_WIDE = ("int16>int16", "int16>int8", "int8>int16", "int16>int32", "int32>int16", "int32>int8")
 _MICRO_BYTES = [pair for pair in _BYTE_TO_BYTE if pair != "uint8>uint8"]
 
 
@@ -47,16 +48,16 @@ class Quantize(Op):
     rules = {
         "litert-reference": {
             **_each(_FROM_FLOAT, Rule("half_away")),
-            **_each(_BYTE_TO_BYTE, Rule("double_rounding")),
+            **_each([*_BYTE_TO_BYTE, *_WIDE], Rule("double_rounding")),
         },
         "litert-optimized": {
             **_each(_FROM_FLOAT, Rule("half_even_vectors")),
             **_each(_BYTE_TO_BYTE, Rule("double_half_up_vectors")),
         },
-        "xnnpack": {**_each(_FROM_FLOAT, Rule("limited_half_even")), **_each(_BYTE_TO_BYTE, _eight_bit)},
+        "xnnpack": {**_each(_FROM_FLOAT[:2], Rule("limited_half_even")), **_each(_BYTE_TO_BYTE, _eight_bit)},
         "tflite-micro": {
-            **_each(["float32>int8"], Rule("half_away")),
-            **_each(_MICRO_BYTES, Rule("double_rounding")),
+            **_each(["float32>int8", "float32>int16"], Rule("half_away")),
+            **_each([*_MICRO_BYTES, *_WIDE, "int8>int32"], Rule("double_rounding")),
         },
     }
 

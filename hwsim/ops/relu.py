@@ -23,8 +23,8 @@ class Relu(ByteFunction):
     name = "relu"
     sources = {"tflite": "RELU"}
     rules = {
-        "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
-        "tflite-micro": {"int8": Rule("double_rounding")},
+        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "float": FLOATS,
     }
 

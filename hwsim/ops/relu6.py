@@ -23,8 +23,8 @@ class Relu6(Relu):
     name = "relu6"
     sources = {"tflite": "RELU6"}
     rules = {
-        "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
-        "tflite-micro": {"int8": Rule("codes_alone")},
+        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("codes_alone")),
         "float": FLOATS,
     }
 

@@ -28,7 +28,7 @@ class ResizeBilinear(Op):
         "ResizeBilinearOptions", {"align_corners": "AlignCorners", "half_pixel_centers": "HalfPixelCenters"}
     )
     rules = {
-        "litert-reference": {"int8": Rule("q10"), "uint8": Rule("float32")},
+        "litert-reference": {"int8": Rule("q10"), "int16": Rule("q10"), "uint8": Rule("float32")},
         "litert-optimized": {"uint8": Rule("float32_weights")},
         "xnnpack": {"int8": Rule("q11"), "uint8": Rule("q11")},
         "tflite-micro": {"int8": Rule("q10")},

@@ -1,7 +1,8 @@
 """SOFTMAX over the last axis."""
 
 from collections.abc import Callable
-from math import floor
+from functools import cache
+from math import exp, floor
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.softmax import exponentials_fixed_point, softmax_fixed_point, softmax_float_table
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.kernels.softmax_int16 import softmax_int16
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, symmetric_int16
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT
 from hwsim.ops._float import softmax as float_softmax
@@ -18,12 +20,13 @@ from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import softmax as vector_softmax
 from hwsim.quantizers.expf import expf
 from hwsim.quantizers.multiplier import quantize_multiplier
+from hwsim.quantizers.table_int16 import table_int16
 
 INPUT_INTEGER_BITS = 5
 
 
 class Softmax(Op):
-    """exp(beta * x) / sum; 8-bit codes in, 8 or 16 bits out."""
+    """exp(beta * x) / sum; 8-bit codes in, 8 or 16 bits out, or 16-bit codes in and out."""
 
     name = "softmax"
     sources = {"tflite": "SOFTMAX"}
@@ -33,13 +36,18 @@ class Softmax(Op):
             "int8>int8": Rule("fixed_point"),
             "int8>int16": Rule("fixed_point"),
             "uint8>uint8": Rule("fixed_point"),
+            "int16>int16": Rule("tables", "float64"),
         },
         "litert-optimized": {
             "int8>int8": Rule("float_table"),
             "int8>int16": Rule("float_table"),
             "uint8>uint8": Rule("float_table"),
         },
-        "tflite-micro": {"int8>int8": Rule("fixed_point"), "int8>int16": Rule("fixed_point")},
+        "tflite-micro": {
+            "int8>int8": Rule("fixed_point"),
+            "int8>int16": Rule("fixed_point"),
+            "int16>int16": Rule("tables", "float32"),
+        },
         "float": {"float32>float32": FLOAT},
     }
 
@@ -52,11 +60,13 @@ class Softmax(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return float_softmax(view)
+        if rule.algorithm == "tables" and view.input(0).dtype == "int16":
+            return _tables(view, narrow=rule.scale == "float32")
         known: dict[str, Callable[[NodeView], NDArray[Any]]] = {
             "fixed_point": _fixed_point,
             "float_table": _float_table,
         }
-        if rule.algorithm not in known:
+        if rule.algorithm not in known or view.input(0).dtype == "int16":
             raise no_rule(view, rule)
         table: NDArray[Any] = known[rule.algorithm](view)
         depth, bits = view.input(0).shape[-1], 8 * np.dtype(view.output().dtype).itemsize
@@ -95,6 +105,37 @@ def _float_table(view: NodeView) -> NDArray[np.float32]:
     """Exponentials by distance from the largest code."""
     step = np.float32(-view.input(0).scale) * np.float32(_beta(view))
     return expf(step * np.arange(256, dtype=np.float32))
+
+
+def _tables(view: NodeView, *, narrow: bool) -> Step:
+    """LiteRT makes the tables in float64 and multiplies scale and beta in float32, TFLM the other way round."""
+    symmetric_int16(view, [view.input(0), view.output()])
+    exponentials, reciprocals = _int16_tables(narrow)
+    scale, beta = np.float32(view.input(0).scale), np.float32(_beta(view))
+    product = float(scale) * float(beta) if narrow else float(scale * beta)
+    multiplier, shift = (int(part[0]) for part in quantize_multiplier(product / (10.0 / 65535.0)))
+    depth = view.input(0).shape[-1]
+
+    def step(inputs: Arrays, outputs: Arrays) -> None:
+        rows, out = inputs[0].reshape(-1, depth), outputs[0].reshape(-1, depth)
+        softmax_int16(rows, multiplier, shift, exponentials, reciprocals, out)
+
+    return step
+
+
+@cache
+def _int16_tables(narrow: bool) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Of exp on [-10, 0] and of 1 / (1 + x) on [0, 1], made in float32 or in float64 with C's exp.
+
+    Source: LiteRT tflite/kernels/activations.cc, SoftmaxPrepare; TFLM micro/kernels/softmax_common.cc.
+    """
+    kind = np.float32 if narrow else np.float64
+    target = kind(2.0) / kind(65535), 0
+    exponential = expf if narrow else lambda values: np.array([exp(value) for value in values])
+    return (
+        table_int16(exponential, (kind(10.0) / kind(65535), 32767), target),
+        table_int16(lambda values: kind(1.0) / (kind(1.0) + values), (kind(1.0) / kind(65535), -32768), target),
+    )
 
 
 OP = Softmax()

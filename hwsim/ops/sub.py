@@ -12,7 +12,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
-from hwsim.ops._sums import tflite_params, xnnpack_params, xnnpack_rule
+from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
 from hwsim.ops._vector_moves import operands
 
@@ -24,9 +24,9 @@ class Sub(Op):
     sources = {"tflite": "SUB"}
     options = TfliteOptions("SubOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
     rules = {
-        "litert-reference": {"int8": Rule("tflite"), "uint8": Rule("tflite")},
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite")),
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
-        "tflite-micro": {"int8": Rule("tflite", "float32")},
+        "tflite-micro": {"int8": Rule("tflite", "float32"), "int16": Rule("tflite")},
         "float": FLOATS,
     }
 
@@ -38,6 +38,7 @@ class Sub(Op):
             return binary(view, np.subtract)
         if rule.algorithm not in ("tflite", "xnnpack"):
             raise no_rule(view, rule)
+        check_general(view)
         shape, size = view.output().shape, prod(view.output().shape)
         params = xnnpack_params(view, -1) if rule.algorithm == "xnnpack" else tflite_params(view, rule.scale)
 

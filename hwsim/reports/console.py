@@ -59,6 +59,7 @@ def graph_facts(graph: Graph) -> Facts:
         "name": graph.name,
         "inputs": [_tensor_facts(graph, i) for i in graph.inputs],
         "outputs": [_tensor_facts(graph, i) for i in graph.outputs],
+        "state": [_tensor_facts(graph, i) for i in graph.variables],
         "nodes": nodes,
         "macs": sum(node["macs"] for node in nodes),
         "constants": sum(prod(tensor.shape) for tensor in constants),
@@ -83,9 +84,12 @@ def unsupported(graph: Graph, engine: Engine) -> list[str]:
 
 def print_graph(console: Console, facts: Facts) -> None:
     """`hwsim info` for people."""
-    for kind in ("inputs", "outputs"):
+    for kind in ("inputs", "outputs", "state"):
         for tensor in facts[kind]:
-            _say(console, f"{kind[:-1]} {tensor['name']}: {tensor['dtype']} {tensor['shape']}, {tensor['format']}")
+            _say(
+                console,
+                f"{kind.removesuffix('s')} {tensor['name']}: {tensor['dtype']} {tensor['shape']}, {tensor['format']}",
+            )
     _say(
         console,
         f"{len(facts['nodes'])} nodes, {facts['macs']:,} MACs, "
@@ -117,7 +121,7 @@ def run_facts(graph: Graph, run: "Run") -> Facts:
         facts = _tensor_facts(graph, index)
         flat = value.reshape(value.shape[0], -1) if value.ndim > 1 else value.reshape(1, -1)
         outputs.append({**facts, "shape": list(value.shape), "first": flat[0, :12].tolist()})
-    return {"engine": run.engine, "outputs": outputs}
+    return {"engine": run.engine, "outputs": outputs, "state": sorted(run.state)}
 
 
 def print_run(console: Console, facts: Facts) -> None:
@@ -126,6 +130,8 @@ def print_run(console: Console, facts: Facts) -> None:
         first, more = ", ".join(map(str, output["first"])), " ..." if len(output["first"]) == 12 else ""
         _say(console, f"output {output['name']}: {output['dtype']} {output['shape']}, {output['format']}")
         _say(console, f"  first sample: {first}{more}")
+    if facts["state"]:
+        _say(console, f"state after the last step: {', '.join(facts['state'])}")
 
 
 def check_facts(check: "Check") -> Facts:
@@ -187,6 +193,7 @@ def _refusal(view: NodeView, engine: Engine) -> str | None:
         op = operator(view)
         rule = op.rule(engine, view)
         op.check(view)
+        op.check_state(view)
         op.bind(view, rule)
     except HwsimError as error:
         return str(error)

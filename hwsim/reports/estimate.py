@@ -91,12 +91,14 @@ def over_capacity(estimate: Estimate) -> list[str]:
     ]
 
 
-def print_estimates(console: Console, estimates: Sequence[Estimate], layers: bool = True) -> None:
-    """Summaries side by side; with one target, its layers too."""
+def print_estimates(
+    console: Console, estimates: Sequence[Estimate], layers: bool = True, notes_too: bool = True
+) -> None:
+    """Summaries side by side, with what to know before believing them; with one target, its layers too."""
     first = estimates[0].network
     console.print(f"{first.name}: {len(first.works)} layers, {first.macs:,} MACs", highlight=False)
     console.print(_summary(estimates))
-    for estimate in estimates:
+    for estimate in estimates if notes_too else ():
         for note in notes(estimate):
             console.print(f"{estimate.target.name}: {note}", style="dim", highlight=False, soft_wrap=True)
     if layers and len(estimates) == 1:

@@ -61,6 +61,9 @@ def totals(estimates: Sequence[Estimate], what: str) -> str:
             widths = np.array([_sum(e, what, name, names) for e in known]) * 1e3
             axes.barh([e.target.name for e in known], widths, left=base, color=color, label=name, height=0.6)
             base += widths
+        for place, total in enumerate(base):
+            axes.annotate(f" {total:.3g}", (total, place), va="center", fontsize=9)
+        axes.margins(x=0.08)
         axes.invert_yaxis()
         axes.set_xlabel("ms" if what == "latency" else "mJ")
         figure.legend(ncols=4, fontsize=9, loc="outside lower center")

@@ -2,7 +2,8 @@
 
 A layer sums (input - input_zero_point) * (weight - weight_zero_point) and the bias. For each output channel the sum of
 its positive terms at their largest bounds every partial sum from above, that of the negative ones from below; padding
-adds nothing. So an accumulator of `bits` holds every partial sum in any order, and one bit less does not.
+adds nothing. So an accumulator of `bits` holds every partial sum in any order, and one bit less does not. (Of a
+TRANSPOSE_CONV the taps that never meet in one sum are counted as if they did: one bit less may do.)
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from hwsim.errors import HwsimError
 from hwsim.graph import Graph, NodeView
 from hwsim.ops import operators
-from hwsim.ops._accumulating import Accumulating, bias_or_zeros, centered_weights
+from hwsim.ops._accumulating import REDUCED_INT64, Accumulating, bias_or_zeros, centered_weights, places
 from hwsim.ops._base import code_limits
 
 
@@ -62,11 +63,12 @@ def _found(graph: Graph) -> Iterator[Accumulator]:
 
 def _range(view: NodeView) -> tuple[int, int]:
     """The smallest and largest partial sum over all channels."""
-    data = view.input(0)
+    data_at, _ = places(view)
+    data = view.input(data_at)
     smallest, largest = code_limits(data)
     below, above = min(smallest - data.zero_point, 0), max(largest - data.zero_point, 0)
     weights = _by_channel(view)
-    bias = bias_or_zeros(view, weights.shape[1]).astype(np.int64)
+    bias = bias_or_zeros(view, weights.shape[1], REDUCED_INT64)
     positive = np.maximum(weights, 0).sum(axis=0, dtype=np.int64)
     negative = np.minimum(weights, 0).sum(axis=0, dtype=np.int64)
     high = positive * above + negative * below + np.maximum(bias, 0)
@@ -79,4 +81,7 @@ def _by_channel(view: NodeView) -> NDArray[np.int16]:
     weights = centered_weights(view)
     if view.node.op == "depthwise_conv2d":
         return weights.reshape(-1, weights.shape[-1])
+    if view.node.op == "batch_matmul":
+        matrices = weights if view.attributes.get("adj_y") else weights.swapaxes(-1, -2)
+        return matrices.reshape(-1, matrices.shape[-1]).T
     return weights.reshape(weights.shape[0], -1).T

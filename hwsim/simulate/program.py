@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.engines import Engine, Rule
 from hwsim.engines import engine as engine_called
-from hwsim.errors import CapacityError, InputError, UnsupportedError
+from hwsim.errors import CapacityError, InputError
 from hwsim.graph import Graph, NodeView
 from hwsim.ops import operator
 from hwsim.ops._accumulating import Accumulating
@@ -17,6 +17,7 @@ from hwsim.ops._base import Arrays, Op, Step, code_limits, elements, merge_batch
 from hwsim.ops._fixed import SLACK_BYTES, fix, joined, scratch
 from hwsim.simulate.arena import plan
 from hwsim.simulate.inputs import Array, Inputs, SampleBatch
+from hwsim.simulate.state import State, named_state, starting_state
 
 CHUNK_BYTES = 256 << 10
 """Samples are run together while their tensors fit in this much: half of a common second-level cache."""
@@ -40,11 +41,13 @@ class Run:
     outputs : arrays in output order, model dtypes, batched along axis 0
     tensors : every computed tensor and input by name, where they were kept
     engine : whose arithmetic
+    state : after the last step, by tensor name, to hand in again; empty where samples were independent of each other
     """
 
     outputs: list[Array]
     tensors: dict[str, Array]
     engine: str
+    state: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,10 @@ class Session:
             tensor = graph.tensors[index]
             part = memory[place.offset : place.offset + tensor.size_bytes * samples]
             self.values[index] = part.view(tensor.dtype).reshape(samples, *tensor.shape)
+        for index in graph.variables:
+            tensor = graph.tensors[index]
+            part = scratch(tensor.size_bytes * samples)[: tensor.size_bytes * samples]
+            self.values[index] = part.view(tensor.dtype).reshape(samples, *tensor.shape)
         steps = [
             fix(
                 bound.step,
@@ -79,6 +86,11 @@ class Session:
         self.steps = joined(steps)
         self._inputs = [flattened(self.values[i]) for i in graph.inputs]
         self._outputs = [flattened(value_of(graph, i, self.values, samples)) for i in graph.outputs]
+
+    def reset(self, state: Mapping[int, Array]) -> None:
+        """Let every sample start from `state`: values of variables by index."""
+        for index, value in state.items():
+            self.values[index][...] = value
 
     def run(self, inputs: Mapping[int, Array], part: slice) -> None:
         """Compute the samples of `inputs` in `part`; results lie in `values`."""
@@ -121,7 +133,7 @@ class Program:
     def __call__(self, x: Inputs) -> list[Array]:
         """Outputs for `x`, as `run` gives them."""
         arrays: Any = x if isinstance(x, list) else [x]
-        if len(arrays) == len(self._one_sample) and self._idle.get((1, False)):
+        if self._one_sample and len(arrays) == len(self._one_sample) and self._idle.get((1, False)):
             for array, (shape, dtype) in zip(arrays, self._one_sample, strict=True):
                 if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
                     break
@@ -132,30 +144,70 @@ class Program:
                 return results
         return self.run(x).outputs
 
-    def run(self, x: Inputs, *, keep_tensors: bool = False, progress: Callable[[int], None] | None = None) -> Run:
-        """Run on `x`, streaming it in chunks; `progress` hears how many samples are done."""
-        batch = SampleBatch.of(self.graph, x)
-        values = self.run_samples(batch.values, batch.samples, keep_tensors=keep_tensors, progress=progress)
+    def run(
+        self,
+        x: Inputs,
+        *,
+        keep_tensors: bool = False,
+        stateful: bool = False,
+        state: State | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Run:
+        """Run on `x`, streaming it in chunks; parameters as for `simulate`."""
+        batch, start = SampleBatch.of(self.graph, x), starting_state(self.graph, state)
+        last: dict[str, Array] = {}
+        if self.graph.variables and (stateful or batch.samples == 1):
+            values, last = self.run_steps(
+                batch.values, batch.samples, start, keep_tensors=keep_tensors, progress=progress
+            )
+        else:
+            values = self.run_samples(batch.values, batch.samples, start, keep_tensors=keep_tensors, progress=progress)
         flat = {index: batch.flatten(value) for index, value in values.items()}
         names = {self.graph.tensors[i].name: value for i, value in flat.items()} if keep_tensors else {}
-        return Run([flat[i] for i in self.graph.outputs], names, self.engine.name)
+        return Run([flat[i] for i in self.graph.outputs], names, self.engine.name, last)
+
+    def run_steps(
+        self,
+        inputs: Mapping[int, Array],
+        samples: int,
+        state: Mapping[int, Array],
+        *,
+        keep_tensors: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[dict[int, Array], dict[str, Array]]:
+        """As `run_samples`, each sample going on from the state that the one before left; and the last state."""
+        kept = self.computed() if keep_tensors else self.graph.outputs
+        stores = {i: np.empty((samples, *self.graph.tensors[i].shape), self.graph.tensors[i].dtype) for i in kept}
+        session = self._take(1, keep=keep_tensors)
+        session.reset(state)
+        for step in range(samples):
+            session.run(inputs, slice(step, step + 1))
+            for index, store in stores.items():
+                store[step] = value_of(self.graph, index, session.values, 1)[0]
+            if progress is not None:
+                progress(1)
+        last = named_state(self.graph, session.values)
+        self._idle[1, keep_tensors].append(session)
+        return stores, last
 
     def run_samples(
         self,
         inputs: Mapping[int, Array],
         samples: int,
+        state: Mapping[int, Array] | None = None,
         *,
         keep_tensors: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> dict[int, Array]:
-        """Outputs, or with `keep_tensors` every input and computed tensor, by index.
+        """Outputs, or with `keep_tensors` every input, variable and computed tensor, by index.
 
-        Inputs and results have shape (samples, *declared shape).
+        Inputs and results have shape (samples, *declared shape). Every sample starts from `state`, by default reset.
         """
         kept = self.computed() if keep_tensors else self.graph.outputs
         width = self._chunk(samples)
+        start_from = starting_state(self.graph) if state is None else state
         if width == samples:
-            results = self._run_chunk(inputs, slice(0, samples), kept, keep_tensors)
+            results = self._run_chunk(inputs, slice(0, samples), kept, keep_tensors, start_from)
             if progress is not None:
                 progress(samples)
             return results
@@ -163,7 +215,7 @@ class Program:
 
         def run_chunk(start: int) -> None:
             part = slice(min(start, samples - width), min(start + width, samples))
-            for index, value in self._run_chunk(inputs, part, kept, keep_tensors).items():
+            for index, value in self._run_chunk(inputs, part, kept, keep_tensors, start_from).items():
                 stores[index][part] = value
 
         starts = range(0, samples, width)
@@ -173,11 +225,17 @@ class Program:
         return stores
 
     def _run_chunk(
-        self, inputs: Mapping[int, Array], part: slice, kept: Collection[int], keep: bool
+        self,
+        inputs: Mapping[int, Array],
+        part: slice,
+        kept: Collection[int],
+        keep: bool,
+        state: Mapping[int, Array],
     ) -> dict[int, Array]:
-        """Copies of the tensors in `kept` for the samples in `part`."""
+        """Copies of the tensors in `kept` for the samples in `part`, each of which starts from `state`."""
         samples = part.stop - part.start
         session = self._take(samples, keep=keep)
+        session.reset(state)
         session.run(inputs, part)
         results = {index: value_of(self.graph, index, session.values, samples).copy() for index in kept}
         self._idle[samples, keep].append(session)
@@ -191,8 +249,9 @@ class Program:
             return Session(self.graph, self.nodes, samples, keep)
 
     def computed(self) -> set[int]:
-        """Inputs, outputs and everything between, by tensor index."""
-        return {i for node in self.nodes for i in node.view.node.outputs} | {*self.graph.inputs, *self.graph.outputs}
+        """Inputs, outputs, variables and everything between, by tensor index."""
+        between = {i for node in self.nodes for i in node.view.node.outputs}
+        return between | {*self.graph.inputs, *self.graph.outputs, *self.graph.variables}
 
     def _chunk(self, samples: int) -> int:
         """How many samples to run together: as many as fit the cache, in chunks of one size."""
@@ -250,15 +309,15 @@ def compile(graph: Graph, engine: str | Engine, threads: int = 1) -> Program:
     if threads < 1:
         raise InputError(f"threads is {threads}; expected at least 1")
     arena = plan(graph)
-    if arena.size_bytes > SAMPLE_BYTES_LIMIT:
+    needed = arena.size_bytes + sum(graph.tensors[index].size_bytes for index in graph.variables)
+    if needed > SAMPLE_BYTES_LIMIT:
         raise CapacityError(
-            f"graph {graph.name!r} needs {arena.size_bytes} bytes for one sample; the limit is {SAMPLE_BYTES_LIMIT}"
+            f"graph {graph.name!r} needs {needed} bytes for one sample; the limit is {SAMPLE_BYTES_LIMIT}"
         )
     nodes = tuple(_bind(NodeView(graph, node), profile) for node in graph.nodes)
     work = sum(_work(node.view) for node in nodes)
-    one_sample = tuple(
-        (tensor.shape, np.dtype(tensor.dtype)) for tensor in map(graph.tensors.__getitem__, graph.inputs)
-    )
+    heads = () if graph.variables else tuple(graph.tensors[index] for index in graph.inputs)
+    one_sample = tuple((tensor.shape, np.dtype(tensor.dtype)) for tensor in heads)  # state goes the long way
     return Program(graph, profile, threads, nodes, arena.size_bytes, work, one_sample)
 
 
@@ -272,6 +331,8 @@ def simulate(
     engine: str | Engine,
     *,
     keep_tensors: bool = False,
+    stateful: bool = False,
+    state: State | None = None,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Run:
@@ -283,19 +344,21 @@ def simulate(
         the file declares
     engine : a name from `hwsim.engines()`
     keep_tensors : keep every intermediate in `Run.tensors`
-    threads : samples are spread over this many threads
+    stateful : the samples are consecutive steps, each going on from the state that the one before left; otherwise each
+        is a run of its own
+    state : what to start from, by tensor name, as `Run.state` gives it; by default every variable is reset
+    threads : samples are spread over this many threads; consecutive steps run on one
     progress : called with the number of samples done, again and again
     """
-    return compile(graph, engine, threads).run(x, keep_tensors=keep_tensors, progress=progress)
+    program = compile(graph, engine, threads)
+    return program.run(x, keep_tensors=keep_tensors, stateful=stateful, state=state, progress=progress)
 
 
 def _bind(view: NodeView, profile: Engine) -> BoundNode:
     op = operator(view)
-    for tensor in (*view.inputs, *view.outputs):
-        if tensor is not None and tensor.is_variable:
-            raise UnsupportedError(f"{view.label}: {tensor.name!r} is state that outlives a run; hwsim keeps none")
     rule = op.rule(profile, view)
     op.check(view)
+    op.check_state(view)
     return BoundNode(view, rule, _narrowed(view, op, op.bind(view, rule)))
 
 

@@ -54,7 +54,7 @@ def answer(folder: Path, request: Request) -> dict[str, Any]:
         say(name)
         try:
             contestants[name] = real_engine(name, model, request, whole)
-            if name == request["engine"]:
+            if name == request["engine"] and not graph.variables:  # real engines' state is that of all calls so far
                 theirs = contestants[name].outputs()
                 differing = sum(int((a[: len(b)] != b).sum()) for a, b in zip(outputs, theirs, strict=True))
         except Exception as error:

@@ -2,8 +2,8 @@
 
 `hwsim.verify.reference` starts it by its path, so that it imports nothing of hwsim, with a FOLDER that holds
 
-request.json  reference (a key of `RUNNERS`), samples, keep, elements (of all tensors together), and indices in
-              subgraph 0: inputs, outputs, tensors (to bring back)
+request.json  reference (a key of `RUNNERS`), samples, keep, stateful, elements (of all tensors together), and indices
+              in subgraph 0: inputs, outputs, tensors (to bring back)
 model.tflite  the file's bytes
 input_N.npy   input N, shape (samples, *declared shape)
 
@@ -198,14 +198,15 @@ def collect(session: Session, request: Request, sample: int, store: Store) -> No
 
 
 def execute(folder: Path, request: Request) -> dict[str, Any]:
-    """Run every sample in a new session, so that state left by one sample never reaches the next."""
+    """Run every sample in a new session, so that state left by one sample never reaches the next; or steps in one."""
     model = (folder / "model.tflite").read_bytes()
     inputs = [np.load(folder / f"input_{n}.npy", mmap_mode="r") for n in range(len(request["inputs"]))]
     with (folder / "tensors.bin").open("wb") as file:
         store = Store(file, request["samples"])
         for sample in range(request["samples"]):
-            with stage("load the model"):
-                session = RUNNERS[request["reference"]](model, request)
+            if sample == 0 or not request.get("stateful"):
+                with stage("load the model"):
+                    session = RUNNERS[request["reference"]](model, request)
             with stage(f"run sample {sample}"):
                 session.run([np.array(values[sample]) for values in inputs])
             collect(session, request, sample, store)

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from hwsim.engines import Engine, engines
 from hwsim.engines import engine as engine_called
-from hwsim.errors import InputError
+from hwsim.errors import CapacityError, InputError
 from hwsim.graph import Graph
-from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile, value_of
+from hwsim.graph.graph import DTYPES
+from hwsim.ops import operator
+from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile, starting_state, value_of
 from hwsim.verify.check import Check, Difference, TensorCheck
 from hwsim.verify.explain import Explanation, explain_node, run_node, trace, unequal
 from hwsim.verify.golden import Source, by_tensor, open_recording, recorded_inputs, recorded_source
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 CHUNK_BYTES = 256 << 20
+STEPS_BYTES = 4 << 30
 
 
 def verify(
@@ -30,6 +33,7 @@ def verify(
     *,
     engine: str | Engine,
     against: str | PathLike[str] | Mapping[str, Array] | None = None,
+    stateful: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Check:
     """Simulate `graph` on `x` as `engine`, and compare every tensor with a reference.
@@ -42,6 +46,7 @@ def verify(
     engine : whose arithmetic to simulate
     against : a real engine's name (default: the same engine), a golden .npz with arrays under tensor names, or such
         a mapping
+    stateful : the samples are consecutive steps from reset state; otherwise each is a run of its own
     progress : called with the number of samples done, again and again
     """
     profile = engine_called(engine)
@@ -51,32 +56,34 @@ def verify(
     if against is None or (isinstance(against, str) and against in engines()):
         real = engine_called(against) if against is not None else profile
         batch = SampleBatch.of(graph, _needed(graph, x))
-        session, version = _engine_session(graph, real)
+        session, version = _engine_session(graph, real, stateful)
         source, missing = session.tensors, session.missing
     else:
         recorded, version = open_recording(against)
         named = by_tensor(graph, recorded)
         batch = SampleBatch.of(graph, x if x is not None else recorded_inputs(graph, named))
         source = recorded_source(graph, named, batch)
-    return _Comparison(program, batch, missing).run(source, version, progress)
+    return _Comparison(program, batch, missing, stateful).run(source, version, progress)
 
 
 class _Comparison:
     """Chunks of samples through both sides, counted per tensor; `missing` tells why the reference has none."""
 
-    def __init__(self, program: Program, batch: SampleBatch, missing: Mapping[int, str]) -> None:
+    def __init__(self, program: Program, batch: SampleBatch, missing: Mapping[int, str], stateful: bool) -> None:
         self.program, self.batch, self.missing = program, batch, missing
+        self.stateful = stateful and bool(program.graph.variables)
+        self.reset = starting_state(program.graph)
+        self.written = _written(program)
         self.counts: dict[int, list[float]] = {}
         self.first: tuple[int, Difference] | None = None
         self.reasons: dict[str, Explanation] = {}
 
     def run(self, source: Source, against: str, progress: Callable[[int], None] | None) -> Check:
-        total = sum(tensor.size_bytes for tensor in self.program.graph.tensors)
-        width = max(1, CHUNK_BYTES // max(total, 1))
+        width = self._width()
         for start in range(0, self.batch.samples, width):
             part = slice(start, min(start + width, self.batch.samples))
             inputs = self.batch.arrays(part)
-            ours = self.program.run_samples(inputs, part.stop - part.start, keep_tensors=True)
+            ours = self._simulated(inputs, part.stop - part.start)
             self._compare(ours, source(inputs), start)
             if progress is not None:
                 progress(part.stop - part.start)
@@ -91,9 +98,27 @@ class _Comparison:
             self.program.engine.tolerance,
         )
 
+    def _width(self) -> int:
+        """How many samples to compare at a time: steps all at once, for a real engine's state ends with it."""
+        total = sum(tensor.size_bytes for tensor in self.program.graph.tensors if tensor.dtype in DTYPES)
+        if not self.stateful:
+            return max(1, CHUNK_BYTES // max(total, 1))
+        if total * self.batch.samples > STEPS_BYTES:
+            raise CapacityError(
+                f"{self.batch.samples} consecutive steps need {total * self.batch.samples} bytes to compare; "
+                f"the limit is {STEPS_BYTES}: hand in fewer"
+            )
+        return self.batch.samples
+
+    def _simulated(self, inputs: Mapping[int, Array], samples: int) -> Mapping[int, Array]:
+        if self.stateful:
+            return self.program.run_steps(inputs, samples, self.reset, keep_tensors=True)[0]
+        return self.program.run_samples(inputs, samples, keep_tensors=True)
+
     def _compare(self, ours: Mapping[int, Array], theirs: Mapping[int, Array], start: int) -> None:
+        theirs = {**_assigned(self.program, theirs), **theirs}
         for position, node in enumerate(self.program.nodes):
-            for slot, index in enumerate(node.view.node.outputs):
+            for slot, index in self.written[position]:
                 if index in theirs:
                     self._compare_tensor(position, node, slot, index, ours, theirs, start)
 
@@ -111,19 +136,19 @@ class _Comparison:
         if not differing:
             return
         count[1] += differing
-        inputs = [_known(i, ours, theirs, self.program) for i in node.view.node.inputs]
+        inputs = [self._known(i, ours, theirs) for i in node.view.node.inputs]
         alone = run_node(node.view, node.rule, inputs)[slot]
         count[3] += int(np.count_nonzero(unequal(expected, alone, tolerance)))
         if self.first is None or position < self.first[0]:
-            self.first = position, _difference(node, slot, inputs, wrong, expected, actual, start)
-        name = node.view.output(slot).name
+            self.first = position, _difference(node, slot, index, inputs, wrong, expected, actual, start)
+        name = self.program.graph.tensors[index].name
         if count[3] and name not in self.reasons:
             self.reasons[name] = explain_node(node.view, node.rule, inputs, slot, expected, tolerance)
 
     def _records(self) -> tuple[TensorCheck, ...]:
         records = []
-        for node in self.program.nodes:
-            for index in node.view.node.outputs:
+        for node, written in zip(self.program.nodes, self.written, strict=True):
+            for _, index in written:
                 tensor, op = self.program.graph.tensors[index], node.view.node.op
                 if index in self.counts:
                     elements, differing, largest, alone = self.counts[index]
@@ -135,6 +160,31 @@ class _Comparison:
                     records.append(TensorCheck(tensor.name, op, tensor.dtype, missing=why))
         return tuple(records)
 
+    def _known(self, index: int, ours: Mapping[int, Array], theirs: Mapping[int, Array]) -> Array:
+        """The reference's value of a node's input, the simulation's where the reference has none.
+
+        Of a variable, the value that the step began with.
+        """
+        samples = next(iter(ours.values())).shape[0]
+        after = theirs[index] if index in theirs else value_of(self.program.graph, index, ours, samples)
+        if index not in self.reset:
+            return after
+        first = np.broadcast_to(self.reset[index], (samples, *self.reset[index].shape))
+        return np.concatenate([first[:1], after[:-1]]) if self.stateful else first
+
+
+def _assigned(program: Program, theirs: Mapping[int, Array]) -> dict[int, Array]:
+    """What the reference's resource variables hold, which no engine shows: the values assigned to them."""
+    nodes = [node.view.node for node in program.nodes if node.view.node.op == "assign_variable"]
+    return {node.inputs[0]: theirs[node.inputs[1]] for node in nodes if node.inputs[1] in theirs}
+
+
+def _written(program: Program) -> list[list[tuple[int, int]]]:
+    """What each node computes, by place in `run_node` and tensor index: outputs, and state that no later one writes."""
+    nodes = [(*n.view.node.outputs, *(n.view.node.inputs[i] for i in operator(n.view).state)) for n in program.nodes]
+    last = {index: position for position, written in enumerate(nodes) for index in written}
+    return [[(k, i) for k, i in enumerate(written) if last[i] == position] for position, written in enumerate(nodes)]
+
 
 def _largest_gap(expected: Array, actual: Array) -> float:
     """The largest distance between two values; from a number to NaN it is infinite."""
@@ -142,21 +192,14 @@ def _largest_gap(expected: Array, actual: Array) -> float:
     return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
 
 
-def _known(index: int, ours: Mapping[int, Array], theirs: Mapping[int, Array], program: Program) -> Array:
-    """The reference's value of a node's input, the simulation's where the reference has none."""
-    if index in theirs:
-        return theirs[index]
-    return value_of(program.graph, index, ours, next(iter(ours.values())).shape[0])
-
-
-def _difference(node: BoundNode, slot: int, inputs: list[Array], wrong: Array, expected: Array, actual: Array,
-                start: int) -> Difference:  # fmt: skip
+def _difference(node: BoundNode, slot: int, index: int, inputs: list[Array], wrong: Array, expected: Array,
+                actual: Array, start: int) -> Difference:  # fmt: skip
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
-    details = trace(node.view, node.rule, inputs, where) if slot == 0 else {}
+    details = trace(node.view, node.rule, inputs, where) if slot == 0 and node.view.outputs else {}
     sample, batch = where[0] + start, expected.shape[1] if expected.ndim > 1 else 1
     inner = where[1:]
     row = (sample * batch + inner[0], *inner[1:]) if inner else (sample,)
-    name = node.view.output(slot).name
+    name = node.view.graph.tensors[index].name
     return Difference(
         name, node.view.node.op, node.view.node.name, row, expected[where].item(), actual[where].item(), details
     )
@@ -168,8 +211,8 @@ def _needed(graph: Graph, x: Inputs | None) -> Inputs:
     return x
 
 
-def _engine_session(graph: Graph, real: Engine) -> tuple["ReferenceSession", str]:
+def _engine_session(graph: Graph, real: Engine, stateful: bool) -> tuple["ReferenceSession", str]:
     from hwsim.verify.reference import ReferenceSession
 
-    session = ReferenceSession(graph, real)
+    session = ReferenceSession(graph, real, stateful=stateful)
     return session, f"{real.reference} ({session.version})"

@@ -1,7 +1,7 @@
 """Why two results of one node differ: try every known rule on the same inputs until the results agree."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from hwsim.graph import Affine, NodeView
 from hwsim.graph.graph import shorten
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops import operator
-from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_SHIFT, Accumulating, output_stage
+from hwsim.ops._accumulating import ACCUMULATOR, INT32_ROUNDINGS, LARGEST_SHIFT, SUMS_INT64, Accumulating, output_stage
 from hwsim.ops._float import FLOAT
 from hwsim.quantizers.multiplier import quantize_multiplier
 from hwsim.verify.golden import as_codes
@@ -27,6 +27,7 @@ NOTES = {
     "double_half_up_by_8": "ties up in whole vectors of 8 channels: LiteRT's optimized depthwise convolution",
     "single_rounding": "one rounding, ties up: single-rounding builds of TFLite and CMSIS-NN, ruy on Arm",
     "float32": "float32 product, ties to even: XNNPACK, ONNX Runtime, FBGEMM",
+    "reduced_int64": "one rounding, ties up, of a multiplier cut to 16 bits: int16 layers with int64 sums",
     "float64": "float64 product, ties away from zero: LiteRT's reference FULLY_CONNECTED",
     "int16_pairs": "pairs of products saturate at int16: vpmaddubsw on x86 without VNNI",
 }
@@ -88,12 +89,14 @@ def summarize(reasons: Mapping[str, Explanation]) -> list[str]:
 
 
 def run_node(view: NodeView, rule: Rule, inputs: list[Array], dtypes: list[str] | None = None) -> list[Array]:
-    """The node's outputs, each (samples, *shape), under `rule`."""
+    """The node's outputs under `rule`, then what it leaves in its state; each (samples, *shape)."""
+    state = operator(view).state
+    inputs = [value.copy() if position in state else value for position, value in enumerate(inputs)]
     samples = max((a.shape[0] for a in inputs if a.ndim), default=1)
     kinds = dtypes or [tensor.dtype for tensor in view.outputs]
     outputs = [np.empty((samples, *tensor.shape), kind) for tensor, kind in zip(view.outputs, kinds, strict=True)]
     operator(view).bind(view, rule)(inputs, outputs)
-    return outputs
+    return outputs + [inputs[position] for position in state]
 
 
 def unequal(left: Array, right: Array, tolerance: float = 0.0) -> Array:
@@ -116,7 +119,7 @@ def unequal(left: Array, right: Array, tolerance: float = 0.0) -> Array:
 def explain_node(
     view: NodeView, used: Rule, inputs: list[Array], position: int, expected: Array, tolerance: float = 0.0
 ) -> Explanation:
-    """Try every known rule of the node on `inputs` against `expected`, its output number `position`."""
+    """Try every known rule of the node on `inputs` against `expected`, number `position` of what `run_node` gives."""
     results: dict[Rule, int] = {}
     for rule in operator(view).known_rules(view):
         try:
@@ -153,9 +156,7 @@ def explain_accumulators(
     if sums.shape != codes.shape:
         raise InputError(f"accumulator has shape {list(sums.shape)}, observed {list(codes.shape)}; expected equal ones")
     stages = {
-        name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum)
-        for name in ROUNDINGS
-        if name != "accumulator"
+        name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum) for name in INT32_ROUNDINGS
     }
     differing = {Rule(name): int(np.count_nonzero(requantized(sums, stage) != codes)) for name, stage in stages.items()}
     return _explanation("output stage", Rule(used), differing, codes.size)
@@ -194,7 +195,9 @@ def trace(view: NodeView, rule: Rule, inputs: list[Array], index: tuple[int, ...
     channel = index[-1]
     stage = output_stage(view, rule, view.output().shape[-1])
     one = [a[index[0] : index[0] + 1] if a.ndim else a for a in inputs]
-    accumulator = run_node(view, ACCUMULATOR, one, ["int32"])[0][(0, *index[1:])]
+    wide = rule.accumulator == SUMS_INT64
+    sums = replace(ACCUMULATOR, accumulator=SUMS_INT64) if wide else ACCUMULATOR
+    accumulator = run_node(view, sums, one, ["int64" if wide else "int32"])[0][(0, *index[1:])]
     return stage_numbers(int(accumulator), stage, channel)
 
 

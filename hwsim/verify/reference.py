@@ -64,7 +64,13 @@ def installed(engine: Engine) -> str | None:
 
 
 def run_reference(
-    engine: Engine, model: bytes, inputs: Sequence[Array], *, keep_tensors: bool = True, timeout_s: float = TIMEOUT_S
+    engine: Engine,
+    model: bytes,
+    inputs: Sequence[Array],
+    *,
+    keep_tensors: bool = True,
+    stateful: bool = False,
+    timeout_s: float = TIMEOUT_S,
 ) -> ReferenceRun:
     """Run the real `engine` on every sample, each in a fresh interpreter, so that no state passes from one to the next.
 
@@ -76,6 +82,7 @@ def run_reference(
         where that is too much.
     keep_tensors : whether to bring back intermediates; without them only the outputs come back, and the engine runs as
         in an application, where XNNPACK may join operators
+    stateful : the samples are consecutive steps in one interpreter
     timeout_s : for all samples together
 
     Raises
@@ -93,6 +100,7 @@ def run_reference(
         "reference": engine.reference,
         "samples": samples,
         "keep": keep_tensors,
+        "stateful": stateful,
         "elements": layout.elements,
         "inputs": layout.inputs,
         "outputs": layout.outputs,
@@ -117,17 +125,19 @@ class ReferenceSession:
     ----------
     graph : with the .tflite bytes that it was read from; otherwise it is written as .tflite first
     engine : a real one, see `Engine.reference`
+    stateful : the samples of a chunk are consecutive steps, the first from reset state
     """
 
-    def __init__(self, graph: Graph, engine: Engine) -> None:
+    def __init__(self, graph: Graph, engine: Engine, *, stateful: bool = False) -> None:
         self.version = _version(engine)
         self.missing: dict[int, str] = {}
-        self._graph, self._engine = graph, engine
+        self._graph, self._engine, self._stateful = graph, engine, stateful
         self._model = _tflite_bytes(graph)
 
     def tensors(self, inputs: Mapping[int, Array]) -> dict[int, Array]:
         """Every tensor that the engine gives, by index, for inputs by index; `missing` then says which it does not."""
-        run = run_reference(self._engine, self._model, [inputs[index] for index in self._graph.inputs])
+        arrays = [inputs[index] for index in self._graph.inputs]
+        run = run_reference(self._engine, self._model, arrays, stateful=self._stateful)
         self.missing.update(run.missing)
         return run.tensors
 
@@ -169,6 +179,9 @@ class _Layout:
         outputs = [graph.Outputs(i) for i in range(graph.OutputsLength())]
         computed = {i for i, tensor in enumerate(tensors) if tensor.IsVariable()} | {*inputs, *outputs}
         computed |= {node.Outputs(i) for node in nodes for i in range(node.OutputsLength())} - {-1}
+        computed -= {
+            i for i in computed if tensors[i].Type() in (tflite.TensorType.RESOURCE, tflite.TensorType.VARIANT)
+        }
         expected = [((tensors[i].Name() or b"").decode(), shapes[i]) for i in inputs]
         return cls(inputs, outputs, sorted(computed), expected, sum(prod(shapes[i]) for i in computed))
 
@@ -185,6 +198,11 @@ class _Layout:
 
 
 def _version(engine: Engine) -> str:
+    if engine.reference is None:
+        raise ReferenceEngineError(
+            f"engine {engine.name!r} is no Python package and cannot be run here; record its tensors and give them as "
+            f"a golden .npz, or name one of {', '.join(RUNNERS)}"
+        )
     if engine.reference not in RUNNERS:
         raise ReferenceEngineError(f"engine {engine.name!r} cannot be run here; expected one of {', '.join(RUNNERS)}")
     if (version := installed(engine)) is None:

@@ -8,9 +8,9 @@ from hwsim.engines import real_engines
 from hwsim.graph import Graph
 
 
-def test_demo_is_exact_and_accurate(capsys):
+def test_demo_is_exact_and_accurate(capsys, tmp_path):
     quiet = Console(stderr=True)
-    assert demo.run_demo(Console(), quiet, as_json=True) == 0
+    assert demo.run_demo(Console(), quiet, tmp_path, as_json=True) == 0
     facts = json.loads(capsys.readouterr().out)
     assert set(facts["engines"]) == set(real_engines())
     for found in facts["engines"].values():
@@ -24,7 +24,7 @@ def test_demo_network_has_the_promised_operators():
     assert {"conv2d", "depthwise_conv2d", "add", "average_pool_2d", "fully_connected", "softmax"} <= ops
 
 
-def test_demo_finds_a_changed_weight(monkeypatch):
+def test_demo_finds_a_changed_weight(monkeypatch, tmp_path):
     graph = demo.network()
     index = next(i for i, t in enumerate(graph.tensors) if t.name == "logits/bias")
     changed = graph.tensors[index].data.copy()
@@ -35,7 +35,7 @@ def test_demo_finds_a_changed_weight(monkeypatch):
         demo, "network", lambda: Graph(graph.name, tuple(tensors), graph.nodes, graph.inputs, graph.outputs)
     )
     monkeypatch.setattr(demo, "installed", lambda profile: None)
-    assert demo.run_demo(Console(), Console(stderr=True)) == 1
+    assert demo.run_demo(Console(), Console(stderr=True), tmp_path) == 1
 
 
 def test_demo_images_are_codes():

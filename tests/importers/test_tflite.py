@@ -28,6 +28,7 @@ CONV_DEFAULTS = {
     "dilation_h": 1,
     "dilation_w": 1,
     "activation": "none",
+    "quantized_bias_type": "float32",
 }
 
 
@@ -181,7 +182,7 @@ def test_constant_int4_of_wrong_size():
 
 def test_constant_without_elements():
     tensors = [{**TENSOR, "shape": (0, 3)}, {**TENSOR, "name": "y"}]
-    data = read(tflite_file(tensors, [{"outputs": (1,), "inputs": (0,)}], ["SVDF"], inputs=())).tensors[0].data
+    data = read(tflite_file(tensors, [{"outputs": (1,), "inputs": (0,)}], ["RNN"], inputs=())).tensors[0].data
     assert (data.shape, data.dtype, data.flags.writeable) == ((0, 3), np.int8, False)
 
 
@@ -196,9 +197,9 @@ def test_constant_text_has_no_value():
 
 def test_constant_text_that_is_read_is_refused():
     tensors = [{"name": "words", "shape": (1,), "type": "STRING", "buffer": 1}, TENSOR]
-    data = tflite_file(tensors, [{"inputs": (0,), "outputs": (1,)}], ["SVDF"], [b"abc"], inputs=(), outputs=(1,))
+    data = tflite_file(tensors, [{"inputs": (0,), "outputs": (1,)}], ["RNN"], [b"abc"], inputs=(), outputs=(1,))
     expected = (
-        r"^m.tflite: operator 0 \(SVDF\): reads the constant 'words' of type string; hwsim holds constants of int8.*$"
+        r"^m.tflite: operator 0 \(RNN\): reads the constant 'words' of type string; hwsim holds constants of int8.*$"
     )
     with pytest.raises(UnsupportedError, match=expected):
         read(data)
@@ -276,8 +277,8 @@ def test_custom_quantization():
 
 
 def test_unknown_builtin_keeps_its_name():
-    (node,) = read(unary_file(source="SVDF")).nodes
-    assert (node.op, node.name, node.inputs, node.outputs, node.attributes) == ("SVDF", "y", (0,), (1,), {})
+    (node,) = read(unary_file(source="RNN")).nodes
+    assert (node.op, node.name, node.inputs, node.outputs, node.attributes) == ("RNN", "y", (0,), (1,), {})
 
 
 @pytest.mark.parametrize(
@@ -285,8 +286,8 @@ def test_unknown_builtin_keeps_its_name():
     [
         (("CUSTOM", "Detect"), "CUSTOM:Detect"),
         (900, "BUILTIN_900"),
-        ((0, None, 27), "SVDF"),
-        ((27, None, 0), "SVDF"),
+        ((0, None, 24), "RNN"),
+        ((24, None, 0), "RNN"),
         ((206, None, 127), "STABLEHLO_COMPOSITE"),
     ],
 )  # fmt: skip
@@ -297,7 +298,7 @@ def test_operator_code(source, op: str):
 
 
 def test_operator_without_outputs():
-    graph = read(tflite_file([TENSOR], [{"inputs": (0,)}], ["SVDF"]))
+    graph = read(tflite_file([TENSOR], [{"inputs": (0,)}], ["RNN"]))
     assert graph.nodes[0].name == "operator_0"
 
 
@@ -311,6 +312,7 @@ def test_options_are_read_by_name():
     assert node.op == "conv2d"
     assert node.attributes == {
         "padding": "valid", "stride_h": 2, "stride_w": 3, "dilation_h": 4, "dilation_w": 5, "activation": "relu6",
+        "quantized_bias_type": "float32",
     }  # fmt: skip
 
 
@@ -330,9 +332,9 @@ def test_intermediates_are_an_option():
 
 
 def test_intermediates_out_of_range():
-    expected = "m.tflite: operator 0 (SVDF): has intermediate tensor 2; expected -1..1"
+    expected = "m.tflite: operator 0 (RNN): has intermediate tensor 2; expected -1..1"
     with pytest.raises(ModelFormatError, match=exactly(expected)):
-        read(unary_file(source="SVDF", intermediates=(2,)))
+        read(unary_file(source="RNN", intermediates=(2,)))
 
 
 def test_absent_input_stays_absent():
@@ -342,9 +344,9 @@ def test_absent_input_stays_absent():
 @pytest.mark.parametrize("inputs", [(2,), (-2,), (1,)])
 def test_inputs_that_cannot_be(inputs):
     with pytest.raises(
-        GraphError, match=r"^m.tflite: SVDF 'y': (tensor index -?2 is outside 0..1|reads 'y' before .*)$"
+        GraphError, match=r"^m.tflite: RNN 'y': (tensor index -?2 is outside 0..1|reads 'y' before .*)$"
     ):
-        read(unary_file(source="SVDF", inputs=inputs))
+        read(unary_file(source="RNN", inputs=inputs))
 
 
 @pytest.mark.parametrize("op", [op for op in by_source("tflite").values() if op.options], ids=lambda op: op.name)

@@ -16,7 +16,10 @@ from hwsim.importers import load, load_bytes
 from hwsim.importers.tflite_writer import to_tflite
 from tests.build import single, tensor
 
-OPTIONS = {"padding": "same", "stride_h": 1, "stride_w": 2, "dilation_h": 1, "dilation_w": 1, "activation": "relu6"}
+OPTIONS = {
+    "padding": "same", "stride_h": 1, "stride_w": 2, "dilation_h": 1, "dilation_w": 1, "activation": "relu6",
+    "quantized_bias_type": "float32",
+}  # fmt: skip
 
 
 def convolution(**changes: Any) -> Graph:
@@ -142,8 +145,8 @@ def refuses(error: type[Exception], message: str) -> Any:
 
 
 def test_unknown_operator_is_refused():
-    graph = single("SVDF", [tensor("x", (1,))], tensor("y", (1,)))
-    expected = "SVDF 'y': hwsim cannot write this operator to a .tflite file; save the graph as .hwsim"
+    graph = single("RNN", [tensor("x", (1,))], tensor("y", (1,)))
+    expected = "RNN 'y': hwsim cannot write this operator to a .tflite file; save the graph as .hwsim"
     with refuses(UnsupportedError, expected):
         to_tflite(graph)
 

@@ -31,6 +31,17 @@ def test_integer_rule_equals_exact_fractions(rule):
         assert got == expected(acc, multiplier, shift), (acc, multiplier, shift)
 
 
+def test_reduced_int64_equals_exact_fractions():
+    for acc, multiplier, shift in product([*ACCUMULATORS, *EXTREMES, 2**46, -(2**46) + 3], MULTIPLIERS, [*SHIFTS, 7]):
+        got = kernels.requantize_reduced_int64(np.int64(acc), np.int64(multiplier), np.int64(shift))
+        assert got == naive.reduced_int64(acc, multiplier, shift), (acc, multiplier, shift)
+
+
+def test_reduced_int64_shifts_left_exactly():
+    got = kernels.requantize_reduced_int64(np.int64(-12345), np.int64(1518500250), np.int64(20))
+    assert got == naive.reduced_int64(-12345, 1518500250, 20)
+
+
 @pytest.mark.parametrize("rule", FLOAT_RULES)
 def test_float_rule_equals_exact_fractions(rule):
     expected = getattr(naive, rule)

@@ -14,13 +14,11 @@ from llvmlite import binding
 import hwsim
 from hwsim import demo
 from hwsim.errors import InputError
-from hwsim.graph.probes import probe_inputs
 from hwsim.kernels import vector_instructions
 from tests.conftest import CHECKOUT
 from tests.ops import test_vector_layer as layers
-from tests.ops.test_every_op import wide
 from tests.ops.test_vector_ops import ENGINES, OPS
-from tests.random_graphs import many
+from tests.random_graphs import inputs_for, many
 
 JIT = not vector_instructions.config.DISABLE_JIT
 NEEDS = {"portable": (), "avx2": ("avx2",), "avx512": ("avx512bw",)}
@@ -59,7 +57,7 @@ def operator_outputs() -> dict[str, list[np.ndarray]]:
     for op, dtype, engine in product(OPS, ("int8", "uint8"), ENGINES):
         if (engine, dtype) != ("tflite-micro", "uint8"):
             graph = many(op, dtype, 8, seed=7)
-            inputs = wide(probe_inputs(graph, 2, 3))
+            inputs = inputs_for(graph, 2, 3)
             results[f"{op}/{dtype}/{engine}"] = hwsim.simulate(graph, inputs, engine).outputs
     return results
 

@@ -10,7 +10,15 @@ Scales are Python floats that hold float32 values, as read from a model. Where a
 """
 
 from .elementwise import add, arg_max, concatenation, dequantize, pad, quantize, requantize, reshape
-from .linear import conv2d, depthwise_conv2d, fully_connected, output_stage, same_padding
+from .linear import (
+    batch_matmul,
+    conv2d,
+    depthwise_conv2d,
+    fully_connected,
+    output_stage,
+    same_padding,
+    transpose_conv,
+)
 from .reduction import average_pool_2d, max_pool_2d, mean
 from .resize import resize_bilinear
 from .rounding import (
@@ -31,6 +39,7 @@ __all__ = [
     "add",
     "arg_max",
     "average_pool_2d",
+    "batch_matmul",
     "concatenation",
     "conv2d",
     "depthwise_conv2d",
@@ -54,4 +63,5 @@ __all__ = [
     "same_padding",
     "single_rounding",
     "softmax",
+    "transpose_conv",
 ]

@@ -34,20 +34,23 @@ def add(
     lo: int,
     hi: int,
     rule: str,
+    kinds: Sequence[str] | None = None,
 ) -> Array:
     """ADD of two tensors of one shape.
 
+    kinds : for 'optimized', what computes each element: 'int8', 'uint8' or 'int16' vector code, or 'reference'
     rule : 'reference' (TFLite reference/add.h and integer_ops/add.h, TFLM), 'optimized' (TFLite
     optimized/integer_ops/add.h, and optimized_ops.h for uint8, with NEON or its SSE translation) or
     'xnnpack' (qs8/qu8 vadd).
     """
     out = np.zeros(x1.shape, x1.dtype)
     whole = _whole_vectors(x1.size, 8 if x1.dtype == np.uint8 else 16) if rule == "optimized" else 0
+    styles = kinds or [x1.dtype.name if n < whole else "reference" for n in range(x1.size)]
     for n, (a, b) in enumerate(zip(x1.flat, x2.flat, strict=True)):
         if rule == "xnnpack":
             code = _add_xnnpack(int(a), int(b), first, second, target)
         else:
-            style = x1.dtype.name if n < whole else "reference"
+            style = styles[n] if rule == "optimized" else "reference"
             code = _add_tflite(int(a), int(b), first, second, target, style, x1.dtype)
         out.flat[n] = clamp(code, lo, hi)
     return out

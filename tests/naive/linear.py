@@ -133,6 +133,60 @@ def fully_connected(
     return out
 
 
+def transpose_conv(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    size: tuple[int, int],
+    *,
+    stride: tuple[int, int],
+    padding: str,
+    input_zero_point: int = 0,
+    weight_zero_point: int = 0,
+    accumulator_bits: int = 32,
+) -> Array:
+    """Accumulators of TRANSPOSE_CONV to `size` (height, width); w is (out_channels, height, width, in_channels).
+
+    Source: TFLite reference/integer_ops/transpose_conv.h: every input pixel is scattered; what falls outside is lost.
+    """
+    batches, out_c, (k_h, k_w) = x.shape[0], w.shape[0], w.shape[1:3]
+    top, left = (window(padding, a, size[a], w.shape[1 + a], stride[a])[0] for a in (0, 1))
+    total = [[[[0 if bias is None else int(v) for v in (bias if bias is not None else range(out_c))]
+               for _ in range(size[1])] for _ in range(size[0])] for _ in range(batches)]  # fmt: skip
+    for b, i, j, c in np.ndindex(*x.shape):
+        value = int(x[b, i, j, c]) - input_zero_point
+        for oc, ky, kx in np.ndindex(out_c, k_h, k_w):
+            row, column = i * stride[0] - top + ky, j * stride[1] - left + kx
+            if 0 <= row < size[0] and 0 <= column < size[1]:
+                total[b][row][column][oc] += value * (int(w[oc, ky, kx, c]) - weight_zero_point)
+    out = np.zeros((batches, *size, out_c), _accumulator_dtype(accumulator_bits))
+    for b, y, z, oc in np.ndindex(*out.shape):
+        out[b, y, z, oc] = wrap(total[b][y][z][oc], accumulator_bits)
+    return out
+
+
+def batch_matmul(
+    first: Array, second: Array, zero_points: tuple[int, int], adjoint: tuple[bool, bool], accumulator_bits: int = 32
+) -> Array:
+    """Accumulators of BATCH_MATMUL. Source: TFLite reference/batch_matmul.h."""
+    rows, depth = first.shape[-2:][:: -1 if adjoint[0] else 1]
+    columns = second.shape[-2:][:: -1 if adjoint[1] else 1][1]
+    leading = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    out = np.zeros((*leading, rows, columns), _accumulator_dtype(accumulator_bits))
+    for index in np.ndindex(*out.shape):
+        *outer, i, j = index
+        a, b = (
+            m[tuple(0 if n == 1 else p for p, n in zip(outer[len(outer) + 2 - m.ndim :], m.shape, strict=False))]
+            for m in (first, second)
+        )
+        total = 0
+        for k in range(depth):
+            left = int(a[k, i] if adjoint[0] else a[i, k]) - zero_points[0]
+            total += left * (int(b[j, k] if adjoint[1] else b[k, j]) - zero_points[1])
+        out[index] = wrap(total, accumulator_bits)
+    return out
+
+
 def output_stage(
     acc: Array,
     rule: str,

@@ -16,8 +16,7 @@ from hwsim.ops._fixed import VectorLayers
 from hwsim.ops._vector_moves import lookup, move, operands
 from hwsim.simulate import program
 from tests.build import constant, single, tensor
-from tests.ops.test_every_op import wide
-from tests.random_graphs import many
+from tests.random_graphs import inputs_for, many
 
 pytestmark = pytest.mark.skipif(LANES == 0, reason="needs compiled kernels on a machine with vector instructions")
 
@@ -55,7 +54,7 @@ def test_layer_equals_portable_step(monkeypatch, op, engine, dtype):
     if engine == "tflite-micro" and dtype == "uint8":
         pytest.skip("TFLM runs no uint8")
     graph = many(op, dtype, 16, seed=5)
-    quick, slow, kinds = both(monkeypatch, graph, wide(probe_inputs(graph, 3, 4)), engine)
+    quick, slow, kinds = both(monkeypatch, graph, inputs_for(graph, 3, 4), engine)
     for index, one, other in zip(graph.outputs, quick, slow, strict=True):
         assert_array_equal(one, other, err_msg=graph.tensors[index].name)
     assert kinds, f"no {op} was run by vector kernels"

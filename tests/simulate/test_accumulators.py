@@ -52,5 +52,23 @@ def test_depthwise_channels_are_apart():
     assert (found.low, found.high) == (-128 * 90, 127 * 90)
 
 
+def test_activations_of_transpose_conv_are_its_third_input():
+    weights = np.arange(-6, 6).reshape(2, 2, 1, 3)
+    inputs = [constant("shape", (1, 4, 2, 2)), tensor("w", weights.shape, data=weights),
+              tensor("x", (1, 2, 2, 3), "int16"), constant("b", [70, -9], "int64")]  # fmt: skip
+    options = {"padding": "valid", "stride_h": 2, "stride_w": 1, "activation": "none"}
+    (found,) = accumulators(single("transpose_conv", inputs, tensor("y", (1, 4, 2, 2), "int16"), **options))
+    assert (found.low, found.high) == (-32767 * 21, 32768 * 21 + 70)
+
+
+@pytest.mark.parametrize("adj_y", [False, True])
+def test_columns_of_a_constant_matrix_are_apart(adj_y):
+    weights = np.array([[[1, 10], [2, 20], [-3, 0]]])
+    stored = weights.swapaxes(-1, -2) if adj_y else weights
+    ends = [tensor("x", (1, 4, 3)), tensor("w", stored.shape, data=stored)], tensor("y", (1, 4, 2))
+    (found,) = accumulators(single("batch_matmul", *ends, adj_x=False, adj_y=adj_y, asymmetric_quantize_inputs=False))
+    assert (found.low, found.high) == (-128 * 30, 127 * 30)
+
+
 def test_layers_without_weights_have_no_sum():
     assert accumulators(single("add", [tensor("a", (1, 4)), tensor("b", (1, 4))], tensor("y", (1, 4)))) == []

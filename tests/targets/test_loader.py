@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from hwsim.engines import engines
 from hwsim.errors import InputError
 from hwsim.targets import FOLDER, names, read, target, targets
 
@@ -90,3 +91,8 @@ def test_an_unknown_board_says_so():
 def test_a_missing_file_says_so():
     with pytest.raises(InputError, match=r"^nowhere.toml: cannot be read"):
         target(Path("nowhere.toml"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_target_names_an_engine_that_hwsim_has(name):
+    assert targets()[name].profile.engine in engines()

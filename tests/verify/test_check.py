@@ -70,7 +70,7 @@ def test_reasons_of_the_real_engine_reach_the_tensors(monkeypatch):
 
         version, missing = "1.0", {}
 
-        def __init__(self, graph, engine):
+        def __init__(self, graph, engine, **options):
             pass
 
         def tensors(self, inputs):

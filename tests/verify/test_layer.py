@@ -217,7 +217,7 @@ def test_layer_that_contradicts_itself():
         layer_graph(changed(weights=WEIGHTS.data[..., :2]))
     with raises("conv2d 'output': per-channel weights have zero points; expected 0", UnsupportedError):
         verify_layer(changed(weight_zero_point=3))
-    message = "conv2d 'output': engine 'tflite-micro' cannot run it on uint8; it runs int8"
+    message = "conv2d 'output': engine 'tflite-micro' cannot run it on uint8; it runs int16, int8"
     unsigned = {"input": IMAGES.view(np.uint8), "output": oracle("xnnpack").view(np.uint8), "input_zero_point": 0}
     with raises(message, UnsupportedError):
         verify_layer(changed(**unsigned), engine="tflite-micro")

@@ -95,6 +95,6 @@ def test_output_stage_that_does_not_fit(arrays, message):
 
 
 def test_output_stage_that_the_engine_does_not_have():
-    message = "conv2d 'output': engine 'tflite-micro' cannot run it on uint8; it runs int8"
+    message = "conv2d 'output': engine 'tflite-micro' cannot run it on uint8; it runs int16, int8"
     with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
         verify_layer(stage("float64", output=np.zeros((600, 3), np.uint8)), engine="tflite-micro")

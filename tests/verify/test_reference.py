@@ -185,7 +185,10 @@ def test_run_reference_says_how_to_install_a_missing_package(monkeypatch):
 
 def test_run_reference_refuses_an_engine_that_nobody_can_run():
     profile = replace(engine("xnnpack"), name="edge-npu", reference=None)
-    message = f"engine 'edge-npu' cannot be run here; expected one of {', '.join(RUNNERS)}"
+    message = (
+        "engine 'edge-npu' is no Python package and cannot be run here; record its tensors and give them as a golden "
+        f".npz, or name one of {', '.join(RUNNERS)}"
+    )
     with pytest.raises(ReferenceEngineError, match=f"^{re.escape(message)}$"):
         run_reference(profile, b"", [])
 

@@ -1,0 +1,60 @@
+"""DIV: the quotient of two quantized tensors, broadcast against each other."""
+
+import numpy as np
+
+from hwsim.engines import Rule
+from hwsim.errors import InputError
+from hwsim.graph import NodeView
+from hwsim.kernels.div import div
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._byte_function import multiplier_of
+from hwsim.ops._elementwise import broadcast_shape, sample_rows
+from hwsim.ops._float import FLOAT, FLOATS, Reals, binary
+from hwsim.quantizers.multiplier import activation_bounds
+
+
+class Div(Op):
+    """Division of the first tensor by the second, with a fused activation.
+
+    Source: LiteRT tflite/kernels/div.cc; TFLM micro/kernels/div.cc.
+    """
+
+    name = "div"
+    sources = {"tflite": "DIV"}
+    options = TfliteOptions("DivOptions", {"activation": "FusedActivationFunction"})
+    rules = {
+        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("reciprocal", "float32")),
+        "tflite-micro": {"int8": Rule("reciprocal", "float32")},
+        "float": FLOATS,
+    }
+
+    def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
+        return (broadcast_shape(view),)
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == FLOAT:
+            return binary(view, _quotient)
+        if rule.algorithm != "reciprocal":
+            raise no_rule(view, rule)
+        first, second, output = view.input(0), view.input(1), view.output()
+        scale = np.float32(first.scale) / (np.float32(second.scale) * np.float32(output.scale))
+        multiplier, shift = multiplier_of(scale)
+        zero_points, activation = (first.zero_point, second.zero_point), view.text("activation", "none")
+        bounds = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
+        rest = (zero_points, multiplier, shift, output.zero_point, *bounds)
+
+        def step(inputs: Arrays, outputs: Arrays) -> None:
+            left, right = sample_rows(inputs[0], output.shape), sample_rows(inputs[1], output.shape)
+            if (inputs[1] == second.zero_point).any():
+                raise InputError(f"{view.label}: divides by 0, for which no engine has a result")
+            div(left, right, *rest, outputs[0].reshape(outputs[0].shape[0], -1))
+
+        return step
+
+
+def _quotient(first: Reals, second: Reals, out: Reals) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):  # as any float engine: infinite or NaN where it divides by 0
+        np.divide(first, second, out=out)
+
+
+OP = Div()
