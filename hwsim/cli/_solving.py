@@ -30,7 +30,9 @@ def layers_at(given: dict[str, Any]) -> "Layers":
     graph = hwsim.load(given["model"])
     asked = None if given["choices"] is None else [text for text in given["choices"].split(",") if text.strip()]
     machine = target_called(given["target"])
-    options = layer_choices(graph, checked_choices(machine.profile, asked), pin_ends=given["pin_ends"])
+    options = layer_choices(
+        graph, checked_choices(machine.profile, asked, given["runtime"]), pin_ends=given["pin_ends"]
+    )
     labels = None if given["labels"] is None else read_labels(given["labels"])
     x = read_inputs(graph, given["calibration"])
     passed = {name: given[name] for name in ("measure", "pin_ends", "runtime", "engine", "cache")}

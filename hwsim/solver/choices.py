@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from hwsim.errors import InputError
+from hwsim.cost_models.loops import loops_of
+from hwsim.errors import InputError, unknown
 from hwsim.graph import Graph
 from hwsim.ptq.lower import WEIGHTED
 from hwsim.ptq.ties import tied
 from hwsim.targets import Profile
+from hwsim.targets.cpu import CpuProfile
 
 ELEMENTWISE = ("add", "sub", "mul", "maximum", "minimum")
 """Operators that read two tensors in one loop, code by code."""
@@ -41,25 +43,35 @@ FULL = Choice(8, 8)
 """What degradations are counted from, and what a pinned layer has."""
 
 
-def runnable(profile: Profile) -> tuple[Choice, ...]:
-    """Every choice that a target's kernels run, the widest first.
+def runnable(profile: Profile, runtime: str | None = None) -> tuple[Choice, ...]:
+    """Every choice that a target's kernels run with `runtime` (default: its own), the widest first.
 
-    A convolution engine that takes weights bit by bit (NE16) runs any width of weights; processor cores keep weights
-    of 2 and 4 bits packed and unpack them; tensor cores multiply operands of one width; every other machine here
+    A convolution engine that takes weights bit by bit (NE16) runs any width of weights; cores whose library has kernels
+    that unpack weights run 4 and 2 bits of them; tensor cores multiply operands of one width; every other machine here
     multiplies bytes.
     """
     if profile.kind == "tensor_core":
         return FULL, Choice(4, 4)
     if getattr(profile, "accelerator", None) is not None:
         return tuple(Choice(bits, 8) for bits in range(8, 1, -1))
-    if profile.kind in ("cpu", "cluster"):
+    if profile.kind == "cluster" or (isinstance(profile, CpuProfile) and _unpacks(profile, runtime)):
         return FULL, Choice(4, 8), Choice(2, 8)
     return (FULL,)
 
 
-def checked_choices(profile: Profile, given: Iterable[str | Choice] | None) -> tuple[Choice, ...]:
+def _unpacks(profile: CpuProfile, runtime: str | None) -> bool:
+    """Whether the runtime's loop table has a kernel for narrow weights; 2 bits are priced as 4."""
+    name = runtime or profile.default_runtime
+    if name not in profile.runtimes:
+        raise InputError(unknown(f"runtime of {profile.name}", name, profile.runtimes))
+    return any(kernel.endswith("_w4") for kernel in loops_of(profile.runtimes[name].loops, profile.core.isa))
+
+
+def checked_choices(
+    profile: Profile, given: Iterable[str | Choice] | None, runtime: str | None = None
+) -> tuple[Choice, ...]:
     """The choices asked for, or all that the target runs; InputError for one that it does not run."""
-    can = runnable(profile)
+    can = runnable(profile, runtime)
     if given is None:
         return can
     asked = tuple(dict.fromkeys(c if isinstance(c, Choice) else Choice.parse(c) for c in given))

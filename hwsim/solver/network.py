@@ -99,7 +99,7 @@ def tabulate(
     """
     check_real(graph)
     machine = Machine(target_called(target), runtime)
-    options = layer_choices(graph, checked_choices(machine.target.profile, choices), pin_ends=pin_ends)
+    options = layer_choices(graph, checked_choices(machine.target.profile, choices, runtime), pin_ends=pin_ends)
     judge = Judge.of(graph, calibration, labels, measure, engine or machine.target.profile.engine)
     places = layers_of(graph)
     pinned = frozenset(places[name] for name, allowed in options.items() if allowed == (FULL,))

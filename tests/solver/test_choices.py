@@ -31,6 +31,9 @@ def test_widths_out_of_range(bits):
     ("name", "expected"),
     [
         ("cortex-m7", "w8a8 w4a8 w2a8"),
+        ("cortex-m0plus", "w8a8"),
+        ("ibex", "w8a8"),
+        ("cortex-a53", "w8a8"),
         ("gap8", "w8a8 w4a8 w2a8"),
         ("gap9", "w8a8 w7a8 w6a8 w5a8 w4a8 w3a8 w2a8"),
         ("nvidia-t4", "w8a8 w4a4"),
@@ -49,6 +52,11 @@ def test_a_choice_that_the_target_does_not_run():
         checked_choices(profile, ["w4a4"])
     with pytest.raises(InputError, match="choices is empty"):
         checked_choices(profile, [])
+
+
+def test_a_runtime_that_the_target_does_not_have():
+    with pytest.raises(InputError, match="unknown runtime of cortex-m7 'tvm'"):
+        checked_choices(target("cortex-m7").profile, None, "tvm")
 
 
 def test_layers_and_pinned_ends():
