@@ -1,16 +1,16 @@
 """Integer networks at given widths, one after another: what two of them share is computed once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hwsim.graph import Affine, Graph
-from hwsim.ptq.choose import Widths, choose_activations, fit_weights, tensor_bits
+from hwsim.ptq.choose import Widths, choose, choose_activations, fit_weights, tensor_bits
 from hwsim.ptq.lower import WEIGHTED, Coding, Weights, lower
 from hwsim.ptq.observe import Seen
 from hwsim.solver.choices import FULL, Choice
 
 Refine = Callable[[Graph, Coding], Coding]
-"""A post-training step on every layer by itself (AdaQuant, bias correction): better codes, biases or ranges."""
+"""A post-training step on every layer by itself (AdaQuant, bias correction): better codes or biases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,23 @@ class Candidates:
 
     def plain(self, widths: Widths) -> Coding:
         """The formats that `hwsim.ptq.choose` gives at these widths."""
+        layers = widths.of(self.graph)
+        if any(activations < FULL.activations for _, activations in layers.values()):
+            return choose(self.graph, self.seen, widths, weights_by=self.ranges, activations_by=self.ranges)
         bits = tensor_bits(self.graph, widths)
         return Coding(
             activations={i: self._at(width)[i] for i, width in bits.items()},
-            weights={i: self.weights(i, width) for i, (width, _) in widths.of(self.graph).items()},
+            weights={i: self.weights(i, width) for i, (width, _) in layers.items()},
         )
 
     def coding(self, widths: Widths) -> Coding:
-        """The formats at these widths, every layer refined by itself."""
+        """The formats at these widths, every layer refined by itself; ranges of activations are not refined."""
+        plain = self.plain(widths)
         if self.refine is None:
-            return self.plain(widths)
+            return plain
         parts = {i: self._at_choice(Choice(*bits)) for i, bits in widths.of(self.graph).items()}
-        bits = tensor_bits(self.graph, widths)
-        return Coding(
-            activations={i: self._at_choice(Choice(8, width)).activations[i] for i, width in bits.items()},
+        return replace(
+            plain,
             weights={i: part.weights[i] for i, part in parts.items()},
             biases={i: part.biases[i] for i, part in parts.items() if i in part.biases},
         )

@@ -72,25 +72,38 @@ def cost_rows(
     for choice in dict.fromkeys(chain.from_iterable(options.values())):
         free = {layers[name]: choice for name, choices in options.items() if choice in choices}
         found = full if choice == FULL else machine.estimate(candidates.quantized(widths_of(free)))
-        for name in (name for name, choices in options.items() if choice in choices):
-            parts = [i for i, owner in owners.items() if owner == layers[name]]
-            rows.append({"layer": name, "choice": str(choice), **_costs(found, parts)})
-    rest = [i for i in range(len(graph.nodes)) if i not in owners]
+        places = _places(found, owners)
+        names = [name for name, choices in options.items() if choice in choices]
+        rows += [{"layer": n, "choice": str(choice), **_costs(found, places[layers[n]])} for n in names]
+    rest = _places(full, owners).get(None, [])
     return [*rows, {"layer": REST, "choice": str(FULL), **_costs(full, rest), **_whole(full)}]
 
 
-def _owners(graph: Graph) -> dict[int, int]:
-    """The layer whose choice decides a node's widths, by node: its own, or the first that reads the node's format."""
+def _owners(graph: Graph) -> dict[str, int | None]:
+    """The layer whose choice decides a node's widths, by the node's name: its own, or the first that reads the format
+    which the node reads; None where there is none.
+    """
     same, first = tied(graph), dict[int, int]()
     layers = set(layers_of(graph).values())
     for index in sorted(layers):
         first.setdefault(same[graph.nodes[index].inputs[0]], index)
-    owners = {index: index for index in layers}
+    owners: dict[str, int | None] = {}
     for index, node in enumerate(graph.nodes):
-        root = same.get(node.inputs[0]) if node.inputs else None
-        if index not in layers and root in first:
-            owners[index] = first[root]
+        root = same.get(node.inputs[0], -1) if node.inputs else -1
+        owners[node.name] = index if index in layers else first.get(root)
     return owners
+
+
+def _places(found: Estimate, owners: Mapping[str, int | None]) -> dict[int | None, list[int]]:
+    """Positions of the integer network's nodes by owner; one that the float network does not have is its reader's."""
+    graph = found.network.graph
+    assert graph is not None
+    readers = {index: node.name for node in reversed(graph.nodes) for index in node.inputs}
+    places: dict[int | None, list[int]] = {}
+    for position, node in enumerate(graph.nodes):
+        name = node.name if node.name in owners else readers[node.outputs[0]]
+        places.setdefault(owners[name], []).append(position)
+    return places
 
 
 def _costs(found: Estimate, nodes: Sequence[int]) -> dict[str, float]:
