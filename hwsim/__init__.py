@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hwsim.reports.page import report as report
     from hwsim.simulate import compile as compile
     from hwsim.simulate import simulate as simulate
+    from hwsim.solver.mixed import solve as solve
     from hwsim.targets import targets as targets
     from hwsim.verify import verify as verify
 
@@ -32,6 +33,7 @@ _HOMES = {
     "load": "hwsim.importers",
     "report": "hwsim.reports.page",
     "simulate": "hwsim.simulate",
+    "solve": "hwsim.solver.mixed",
     "targets": "hwsim.targets",
     "verify": "hwsim.verify",
 }

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwsim.cli._costed import RuntimeName
 from hwsim.cli._options import Json
+from hwsim.cli._solving import layers_at, solve_network
 from hwsim.errors import InputError
 from hwsim.reports.terminal import native_output_to_stderr, out, progress_bar
 
@@ -14,10 +16,30 @@ if TYPE_CHECKING:
 
 
 def solve(
+    model: Annotated[Path | None, typer.Argument(help="a float network, .tflite or .hwsim", show_default=False)] = None,
     table: Annotated[
-        Path,
-        typer.Option(help="CSV: layer, choice, degradation, and one column for each cost", show_default=False),
-    ],
+        Path | None,
+        typer.Option(help="instead of MODEL, a CSV: layer, choice, degradation, and one column for each cost"),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="NAME, NAME@BOARD or a .toml file; `hwsim targets`")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="samples: .npy, or .npz with arrays under input names or input_0, ...")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="their classes, .npy or .npz; default: the network's own")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="of one run")] = None,
+    max_energy_uj: Annotated[float | None, typer.Option(help="of one run")] = None,
+    max_flash_kib: Annotated[float | None, typer.Option(help="of constants")] = None,
+    max_sram_kib: Annotated[float | None, typer.Option(help="of activations at the worst moment")] = None,
+    max_gbops: Annotated[float | None, typer.Option(help="10^9 bit-operations")] = None,
+    choices: Annotated[
+        str | None, typer.Option(help="w8a8,w4a8: bits of weights and activations; default: all that the target runs")
+    ] = None,
+    measure: Annotated[str | None, typer.Option(help="of the degradation: loss, kl or sqnr")] = None,
+    free_ends: Annotated[bool, typer.Option("--free-ends", help="do not keep first and last layer at 8 bits")] = False,
+    runtime: RuntimeName = None,
+    engine: Annotated[str | None, typer.Option(help="whose integers; default: the target's")] = None,
+    report: Annotated[Path | None, typer.Option(help="a folder for the integer network's report")] = None,
+    cache: Annotated[bool, typer.Option(help="keep measured degradations in the user's cache")] = True,
     budget: Annotated[
         list[str] | None, typer.Option(metavar="COST=LIMIT", help="in the column's own unit; may be repeated")
     ] = None,
@@ -37,8 +59,8 @@ def solve(
         str | None, typer.Option(metavar="COST", help="the front of the degradation against this cost")
     ] = None,
     points: Annotated[int, typer.Option(min=2, help="budgets in the sweep")] = 20,
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", help="a folder for the sweep's CSV, JSON, SVG and PNG")
+    output: Annotated[
+        Path | None, typer.Option("--out", help="the integer network, .hwsim; of a sweep, a folder for its files")
     ] = None,
     solver: Annotated[str, typer.Option(help="cbc, highs, or PuLP's name of another one here")] = "cbc",
     time_limit: Annotated[float, typer.Option(help="seconds for each program")] = 60.0,
@@ -46,11 +68,38 @@ def solve(
     json: Json = False,
 ) -> None:
     """Choose for every layer one of its choices: the least degradation within all budgets, proven."""
+    named = {
+        "latency_ms": max_latency_ms,
+        "energy_uj": max_energy_uj,
+        "flash_kib": max_flash_kib,
+        "sram_kib": max_sram_kib,
+        "gbops": max_gbops,
+    }
+    limits = {name: limit for name, limit in named.items() if limit is not None}
+    network: dict[str, Any] = {
+        "model": model,
+        "target": target,
+        "calibration": calibration,
+        "labels": labels,
+        "choices": choices,
+        "measure": measure,
+        "pin_ends": not free_ends,
+        "runtime": runtime,
+        "engine": engine,
+        "cache": cache,
+    }
+    layers = None
+    if table is None:
+        layers = layers_at(network)
+        frame, ties, peaks = layers.table, [*layers.ties], [*layers.peaks]
+    else:
+        _only_a_table(network, limits, report)
+        frame, ties, peaks = read_csv(table), [], []
     given: dict[str, Any] = {
-        "table": read_csv(table),
-        "budgets": _numbers("--budget", budget or []),
-        "ties": [_tie(text) for text in tie or []],
-        "peaks": peak or [],
+        "table": frame,
+        "budgets": limits | _numbers("--budget", budget or []),
+        "ties": ties + [_tie(text) for text in tie or []],
+        "peaks": peaks + (peak or []),
         "solver": solver,
         "time_limit_s": time_limit,
     }
@@ -58,11 +107,22 @@ def solve(
     aims |= {"weights": _numbers("--weight", weight or []) or None}
     if sweep is not None:
         _no_aims(aims)
-        _sweep(given, sweep, points, out_folder, json)
-    elif out_folder is not None:
+        _sweep(given, sweep, points, output, json)
+    elif layers is not None:
+        solve_network(layers, given | aims, prices, output, report, json)
+    elif output is not None:
         raise InputError("--out needs --sweep COST; an answer itself goes to standard output, with --json as JSON")
     else:
         _solve(given | aims, prices, json)
+
+
+def _only_a_table(network: dict[str, Any], limits: dict[str, float], report: Path | None) -> None:
+    """Raise InputError where options of a network are given beside --table."""
+    options = {k: v for k, v in network.items() if v is not None and k not in ("pin_ends", "cache")}
+    given = [*options, *(f"max_{name}" for name in limits), *(["report"] if report else [])]
+    if given:
+        name = "MODEL" if given[0] == "model" else f"--{given[0].replace('_', '-')}"
+        raise InputError(f"{name} does not go with --table, whose numbers are all there is; use --budget COST=LIMIT")
 
 
 def _solve(given: dict[str, Any], prices: bool, json: bool) -> None:

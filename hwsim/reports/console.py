@@ -26,7 +26,12 @@ Facts = dict[str, Any]
 
 def print_json(facts: Mapping[str, Any]) -> None:
     """One strict JSON document on standard output; what JSON has no number for is 'NaN', 'Infinity' or '-Infinity'."""
-    print(json.dumps(_strict(facts), indent=2, allow_nan=False))  # noqa: T201
+    print(json_text(facts))  # noqa: T201
+
+
+def json_text(facts: Mapping[str, Any]) -> str:
+    """`facts` as one strict JSON document."""
+    return json.dumps(_strict(facts), indent=2, allow_nan=False)
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[str] = ()) -> Table:
