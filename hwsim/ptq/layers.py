@@ -86,19 +86,32 @@ class Layer:
             return np.ascontiguousarray(matrix.transpose(2, 0, 1)).reshape(shape)
         return matrix.reshape(shape)
 
-    def rows(self, values: Reals) -> Reals:
-        """What each output sums: input (samples, *declared shape) as (groups, rows, depth)."""
+    def row_count(self, samples: int) -> int:
+        """How many rows `rows` gives for so many samples."""
+        return samples * int(np.prod(self.view.output().shape)) // self.channels
+
+    def rows(self, values: Reals, pick: NDArray[np.int64] | None = None) -> Reals:
+        """What each output sums: input (samples, *declared shape) as (groups, rows, depth).
+
+        pick : ascending numbers of the rows that are wanted, all where None
+        """
         if self.view.node.op == "fully_connected":
-            return values.reshape(1, -1, self.depth)
+            rows = values.reshape(1, -1, self.depth)
+            return rows if pick is None else rows[:, pick]
         _, height, width, _ = self.view.input(1).shape
         place = window(self.view, height, width)
-        images = merge_batch(values)
-        count = len(images) * place[1] * place[2]
-        rows = np.empty((self.groups, count, height * width, self.depth // (height * width)), np.float32)
-        if self.view.node.op == "depthwise_conv2d":
-            rows = np.empty((self.groups, count, self.depth, 1), np.float32)
-        for tap, part in enumerate(taps(images, place, 0.0)):
-            rows[:, :, tap] = part.reshape(count, self.groups, -1).transpose(1, 0, 2)
+        parts = taps(merge_batch(values), place, 0.0)
+        count = self.row_count(len(values)) if pick is None else len(pick)
+        along = self.depth // (height * width)
+        rows = np.empty((self.groups, count, height * width, along), np.float32)
+        at = (
+            None
+            if pick is None
+            else np.unravel_index(pick, (pick.max(initial=0) // (place[1] * place[2]) + 1, *place[1:]))
+        )
+        for tap, part in enumerate(parts):
+            taken = part if at is None else part[at]
+            rows[:, :, tap] = taken.reshape(count, self.groups, along).transpose(1, 0, 2)
         return rows.reshape(self.groups, count, self.depth)
 
     def grouped(self, values: NDArray[Any]) -> NDArray[Any]:

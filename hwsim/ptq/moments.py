@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hwsim.ptq.layers import Layer
 
 Reals = NDArray[np.float64]
-ROWS = 1 << 16
+ROWS = 1 << 15
 """Rows of a layer's input that its moments are taken from: neighbouring pixels say much the same."""
-CHUNK = 32
+CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,12 @@ def measure(
     def parts() -> Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         for start in range(0, samples, CHUNK):
             part = slice(start, min(start + CHUNK, samples))
-            x = layer.rows(read[part])
-            pick = slice(None)
-            share = max(1, ROWS * (part.stop - start) // samples)
-            chosen = np.sort(generator.choice(x.shape[1], share, replace=False)) if x.shape[1] > share else pick
-            x = x[:, chosen]
-            y = layer.rows(real[part])[:, chosen] @ weights + bias
+            count, share = layer.row_count(part.stop - start), max(1, ROWS * (part.stop - start) // samples)
+            pick = np.sort(generator.choice(count, share, replace=False)) if count > share else None
+            x = layer.rows(read[part], pick)
+            y = layer.rows(real[part], pick) @ weights + bias
             if owed is not None:
-                y += layer.grouped(owed[part])[:, chosen]
+                y += layer.grouped(owed[part])[:, slice(None) if pick is None else pick]
             yield x, y
 
     return Moments.of(parts())
