@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwsim.graph import Affine, Graph
 from hwsim.ptq.gradient import Differentiable, Parameters
 from hwsim.ptq.lower import Coding, Weights
-from hwsim.simulate import SampleBatch
+from hwsim.simulate import SampleBatch, compile
 
 Reals = NDArray[np.float32]
 
@@ -53,13 +53,11 @@ def bias_tuning(
     """
     ends, classifies = logits(graph)
     student = Differentiable(graph, coding, ends)
-    teacher = Differentiable(graph, None, ends)
-    adam = Adam(student, tuning)
+    wanted, adam = answers(graph, ends, batch), Adam(student, tuning)
     for step, picked in enumerate(draws(batch.samples, tuning, seed)):
         inputs = {i: np.ascontiguousarray(value[picked]) for i, value in batch.values.items()}
-        wanted = teacher.forward(inputs)
         got = student.forward(inputs)
-        slopes = {i: _slope(got[i], wanted[i], i in classifies) for i in ends}
+        slopes = {i: _slope(got[i], wanted[i][picked], i in classifies) for i in ends}
         _, found = student.backward(slopes)
         adam.step(found, step)
         if progress is not None:
@@ -79,6 +77,12 @@ def logits(graph: Graph) -> tuple[tuple[int, ...], set[int]]:
             classifies.add(i)
         ends.append(i)
     return tuple(dict.fromkeys(ends)), classifies
+
+
+def answers(graph: Graph, ends: tuple[int, ...], batch: SampleBatch) -> dict[int, Reals]:
+    """What the float network says at `ends` for every sample."""
+    program = compile(replace(graph, outputs=ends), "float")
+    return program.run_samples(batch.values, batch.samples)
 
 
 def draws(samples: int, tuning: Tuning, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -7,7 +7,7 @@ other data or other settings is refused.
 import json
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ class Checkpoint:
         cls, path: Path | None, graph: Graph, batch: SampleBatch, settings: Settings, steps: tuple[str, ...]
     ) -> "Checkpoint":
         """The checkpoint at `path` of this run."""
-        seen = sha256(repr((asdict(settings), [(n.op, n.inputs, dict(n.attributes)) for n in graph.nodes])).encode())
+        told = asdict(replace(settings, statistics=None, solver=None))
+        seen = sha256(repr((told, [(n.op, n.inputs, dict(n.attributes)) for n in graph.nodes])).encode())
         for data in (*(t.data for t in graph.tensors if t.data is not None), *batch.values.values()):
             seen.update(np.ascontiguousarray(data).tobytes())
         return cls(path, seen.hexdigest(), steps)

@@ -47,15 +47,19 @@ def equalize(graph: Graph) -> Graph:
     return graph
 
 
+def absorbs(graph: Graph, pair: Pair) -> bool:
+    """Whether the second layer can take over what the first adds: it pads nothing, and a relu lies between."""
+    padded = graph.nodes[pair.second].attributes.get("padding", "valid") != "valid"
+    return not padded and graph.nodes[pair.first].attributes.get("activation") == "relu"
+
+
 def absorb(graph: Graph, layer: int, moments: Moments) -> Graph:
     """`graph` with what `layer` adds to always positive outputs moved into the bias of the layer that reads them.
 
     moments : of the layer in the float network
-
-    Nothing is done where the next layer pads with zeros, for which the shift would not hold.
     """
-    pair = next((p for p in pairs(graph) if p.first == layer), None)
-    if pair is None or graph.nodes[layer].attributes.get("activation") != "relu" or _pads(graph, pair.second):
+    pair = next((p for p in pairs(graph) if p.first == layer and absorbs(graph, p)), None)
+    if pair is None:
         return graph
     first, second = graph.nodes[pair.first], graph.nodes[pair.second]
     bias, next_bias, weights = constant(graph, layer, 2), constant(graph, pair.second, 2), Layer.of(graph, pair.second)
@@ -82,8 +86,3 @@ def _scaled(graph: Graph, pair: Pair, divisor: Reals) -> Graph:
     if bias is not None:
         changed[first.inputs[2]] = bias / divisor.reshape(bias.shape)
     return with_tensors(graph, changed)
-
-
-def _pads(graph: Graph, index: int) -> bool:
-    node = graph.nodes[index]
-    return "padding" in node.attributes and node.attributes["padding"] != "valid"

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from hwsim.engines import engine as engine_called
 from hwsim.errors import InputError, unknown
 from hwsim.graph import Graph
+from hwsim.ptq.allocate import Solver
 from hwsim.ptq.bias_tuning import Tuning
 from hwsim.ptq.calibration import calibration_batch, check_alike, check_float
 from hwsim.ptq.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ from hwsim.ptq.choose import Widths
 from hwsim.ptq.history import Entry, Labelled, accuracy, float_accuracy, layer_errors
 from hwsim.ptq.lower import Coding, lower
 from hwsim.ptq.steps import PIPELINES, STEPS, Settings, State, work
+from hwsim.ptq.zero_shot import Statistics
 from hwsim.quantizers.uniform import METHODS
 from hwsim.simulate import Inputs
 
@@ -70,6 +72,8 @@ def quantize_with_history(
     joint: bool = True,
     tuning: Tuning | None = None,
     seed: int = 0,
+    statistics: Statistics | None = None,
+    solver: Solver | None = None,
     bar: Bar | None = None,
 ) -> Quantized:
     """Quantize a float network from samples of its input.
@@ -84,7 +88,7 @@ def quantize_with_history(
     ranges : 'min_max', 'percentile', 'mse' or 'entropy'
     labelled : samples and their classes, to record accuracy after each step; nothing is learned from them
     checkpoint : a file to go on from if it exists, and to write after each step
-    sequential, joint, tuning, seed : see `Settings`
+    sequential, joint, tuning, seed, statistics, solver : see `Settings`
     bar : for a progress bar
 
     Raises
@@ -92,9 +96,8 @@ def quantize_with_history(
     InputError : for data that do not fit the network, unknown names, or widths out of range
     UnsupportedError : where the network has operators that cannot be quantized
     """
-    settings = Settings(
-        widths or Widths(weights, activations), engine, ranges, sequential, joint, tuning or Tuning(), seed
-    )
+    widths, tuning = widths or Widths(weights, activations), tuning or Tuning()
+    settings = Settings(widths, engine, ranges, sequential, joint, tuning, seed, statistics, solver)
     names = _checked(settings, pipeline, steps)
     check_float(graph)
     batch = calibration_batch(graph, calibration)

@@ -11,6 +11,8 @@ from hwsim.ptq.choose import Widths
 from hwsim.ptq.pipeline import quantize_with_history
 from hwsim.ptq.steps import PIPELINES, STEPS
 
+BEFORE = ("equalization", "splitting")
+ELSEWHERE = ("allocation", "analytic_bias_correction")
 QUICK = Tuning(steps=3, batch=8)
 
 
@@ -38,7 +40,7 @@ def test_other_engines(network, samples, engine):
     assert hwsim.simulate(graph, np.zeros((1, 8, 8, 3), np.int8), engine).outputs[0].shape == (1, 5)
 
 
-@pytest.mark.parametrize("step", [name for name in STEPS if name != "ranges"])
+@pytest.mark.parametrize("step", [name for name in STEPS if name not in (*BEFORE, "ranges", *ELSEWHERE)])
 def test_each_step_can_be_taken_alone_and_lowers_the_error(network, samples, step):
     found = quantize_with_history(
         network, samples, weights=3, activations=8, steps=["ranges", step], tuning=Tuning(steps=30, batch=20)
@@ -46,6 +48,13 @@ def test_each_step_can_be_taken_alone_and_lowers_the_error(network, samples, ste
     before, after = found.history
     assert after.step == step
     assert after.errors["dense"] < before.errors["dense"]
+
+
+@pytest.mark.parametrize("step", BEFORE)
+def test_rewriting_steps_come_before_ranges(network, samples, step):
+    assert quantize_with_history(network, samples, steps=[step, "ranges"]).history[1].errors["dense"] < 0.01
+    with pytest.raises(InputError, match=rf"^step '{step}' changes the float network; put it before 'ranges'$"):
+        hwsim.quantize(network, samples, steps=["ranges", step])
 
 
 def test_accuracy_is_recorded_by_the_engine(network, samples):
