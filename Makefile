@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
+DATA ?= ../shared/data
 
-.PHONY: demo test check clean agreement benchmarks
+.PHONY: demo test check clean agreement benchmarks ptq
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -21,6 +22,9 @@ check: $(VENV)/.dev
 
 benchmarks: $(VENV)/.dev
 	$(BIN)/python scripts/benchmarks.py $(MODELS)
+
+ptq: $(VENV)/.dev
+	$(BIN)/python scripts/ptq.py $(DATA) $(MODELS)
 
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)

@@ -33,7 +33,7 @@ class Tuning:
     """
 
     steps: int = 100
-    batch: int = 64
+    batch: int = 32
     rate: float = 4e-3
     learn: tuple[str, ...] = ("bias", "gain", "scale")
 

@@ -121,8 +121,8 @@ def test_codes_stay_in_their_width(network, samples, seen, rounding_only):
 
 
 def test_the_lagrangian_choice_is_the_best_on_a_small_convex_table():
-    table = [Choice(layer, bits, weight / 4**bits, 10 * size * bits)
-             for layer, weight, size in ((0, 1.0, 1), (1, 50.0, 2), (2, 5.0, 3)) for bits in (2, 3, 4, 5, 6, 8)]  # fmt: skip
+    layers, widths = ((0, 1.0, 1), (1, 50.0, 2), (2, 5.0, 3)), (2, 3, 4, 5, 6, 8)
+    table = [Choice(i, bits, weight / 4**bits, 10 * size * bits) for i, weight, size in layers for bits in widths]
     budget = 10 * 4 * 6
     chosen = lagrangian(table, budget)
     size = sum(c.size_bits for c in table if chosen[c.layer] == c.bits)
