@@ -4,7 +4,8 @@
 
 DATA_FOLDER holds cifar10_test_lossless846.npz and cifar10_train_lossless7728.npz (x uint8 (count, 32, 32, 3), y:
 CIFAR-10, Krizhevsky 2009) and resnet20_cifar10.npz (akamaster/pytorch_resnet_cifar10); MODELS_FOLDER
-pretrainedResnet.tflite (mlcommons/tiny). What was measured is kept in the record file, so that an interrupted run goes on.
+pretrainedResnet.tflite (mlcommons/tiny). What was measured is kept in the record file, so that an interrupted run goes
+on.
 """
 
 import argparse
@@ -125,11 +126,11 @@ def opening() -> str:
 
 Written by `scripts/ptq.py`; every accuracy is the integer network's, run by hwsim's engine `dyadic` on the first 846
 CIFAR-10 test images (one standard error is about 0.95 points; differences of less than about half a point mean little).
-ResNet-20 is akamaster/pytorch_resnet_cifar10's, ResNet-8 is MLPerf Tiny's. First and last layer have 8 bits. Weights have
-one scale for each output channel. Activation bits are those that layers read; what sums of the residual network read
-keeps 8 bits, unless the table says otherwise. Calibration: the first {SAMPLES} of 7,728 training images, without labels,
-unless the table says otherwise. Processor: {platform.machine()}, {os.cpu_count()} cores, shared with other work;
-processor seconds are those of one thread."""
+ResNet-20 is akamaster/pytorch_resnet_cifar10's, ResNet-8 is MLPerf Tiny's. First and last layer have 8 bits. Weights
+have one scale for each output channel. Activation bits are those that layers read; what sums of the residual network
+read keeps 8 bits, unless the table says otherwise. Calibration: the first {SAMPLES} of 7,728 training images, without
+labels, unless the table says otherwise. Processor: {platform.machine()}, {os.cpu_count()} cores, shared with other
+work; processor seconds are those of one thread."""
 
 
 def pipelines(lab: Lab) -> str:

@@ -1,17 +1,19 @@
 """Bit allocation: how much worse the network answers with each layer alone at each width, and which widths to take.
 
-The choice itself is a plug: any function of the table and a budget. `hwsim.solver.solve_table` fits it; where none is
-given, `lagrangian` is used.
+The choice itself is a plug: any function of the table and a budget. `tabled(hwsim.solver.solve_table)` is one; where
+none is given, `lagrangian` is used.
 
 Source: Hubara et al., Accurate Post Training Quantization With Small Calibration Sets (ICML 2021), section 3.2.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.ptq.bias_tuning import logits, softmax
 from hwsim.ptq.choose import Widths, fit_weights
@@ -90,6 +92,26 @@ def allocate(widths: Widths, graph: Graph, table: Sequence[Choice], solver: Solv
     budget = sum(size * had[layer][0] for layer, size in sizes.items())
     chosen = (solver or lagrangian)(table, budget)
     return replace(widths, layers={**widths.layers, **{i: (bits, had[i][1]) for i, bits in chosen.items()}})
+
+
+def tabled(solve_table: Callable[..., Any]) -> Solver:
+    """A function of a DataFrame and budgets, as the solver room has one, as a plug.
+
+    solve_table : given columns layer, choice, degradation, size_bits and `budgets`, something with `choice`, {layer:
+        choice}; empty where nothing keeps the budget, which is an InputError here
+    """
+
+    def solve(table: Sequence[Choice], budget: int) -> dict[int, int]:
+        import pandas as pd
+
+        rows = [(c.layer, c.bits, c.degradation, float(c.size_bits)) for c in table]
+        frame = pd.DataFrame(rows, columns=["layer", "choice", "degradation", "size_bits"])
+        chosen = solve_table(frame, budgets={"size_bits": float(budget)}).choice
+        if not chosen:
+            raise InputError(f"no widths of {len(frame)} choices keep {budget} bits of weights; allow more")
+        return {int(layer): int(bits) for layer, bits in chosen.items()}
+
+    return solve
 
 
 def lagrangian(table: Sequence[Choice], budget: int) -> dict[int, int]:

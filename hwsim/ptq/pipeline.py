@@ -135,6 +135,10 @@ def _checked(settings: Settings, pipeline: str, steps: Sequence[str] | None) -> 
     for name in steps:
         if name not in STEPS:
             raise InputError(unknown("step", name, STEPS))
+    if "analytic_bias_correction" in steps and {"equalization", "splitting"} & set(steps):
+        raise InputError(
+            "batch norm's statistics do not hold after 'equalization' or 'splitting'; use 'bias_correction'"
+        )
     return tuple(steps)
 
 

@@ -151,6 +151,7 @@ def test_bad_labels_are_named(network, samples):
         ({"pipeline": "ligth"}, r"^unknown pipeline 'ligth'; did you mean 'light'\?$"),
         ({"steps": ["adaqant"]}, r"^unknown step 'adaqant'; did you mean 'adaquant'\?$"),
         ({"steps": ["adaquant"]}, r"^step 'adaquant' needs ranges; put 'ranges' before it$"),
+        ({"steps": ["splitting", "ranges", "analytic_bias_correction"]}, r"^batch norm's statistics do not hold after"),
         ({"engine": "dydic"}, r"^unknown engine 'dydic'; did you mean 'dyadic'\?$"),
         ({"ranges": "mes"}, r"^unknown ranges 'mes'; did you mean 'mse'\?$"),
         ({"widths": Widths(9, 4)}, r"widths are \(9, 8\); expected 2 to 8 bits each$"),

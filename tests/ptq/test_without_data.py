@@ -1,12 +1,14 @@
 """What needs batch norm's statistics, or the whole network's answers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import hwsim
 from hwsim.errors import InputError
 from hwsim.graph.build import Builder
-from hwsim.ptq.allocate import allocate, sensitivity
+from hwsim.ptq.allocate import Choice, allocate, sensitivity, tabled
 from hwsim.ptq.choose import Widths, choose
 from hwsim.ptq.observe import observe
 from hwsim.ptq.pipeline import quantize_with_history
@@ -100,3 +102,17 @@ def test_the_allocation_step_changes_inner_layers_only(network, samples):
     bits = {i: w.format.bits for i, w in found.coding.weights.items()}
     assert (bits[0], bits[5]) == (None, None)
     assert bits[2] in (2, 3)
+
+
+def test_a_solver_of_tables_is_a_plug():
+    table = [Choice(7, 2, 0.5, 20), Choice(7, 8, 0.0, 80), Choice(9, 2, 0.1, 20)]
+
+    def solve_table(frame, budgets):
+        assert list(frame.columns) == ["layer", "choice", "degradation", "size_bits"]
+        assert frame.values.tolist() == [[7, 2, 0.5, 20], [7, 8, 0, 80], [9, 2, 0.1, 20]]
+        kept = frame[frame["size_bits"] <= budgets["size_bits"]]
+        return SimpleNamespace(choice=dict(zip(kept["layer"], kept["choice"], strict=True)))
+
+    assert tabled(solve_table)(table, 50) == {7: 2, 9: 2}
+    with pytest.raises(InputError, match=r"^no widths of 3 choices keep 10 bits of weights; allow more$"):
+        tabled(solve_table)(table, 10)
