@@ -15,7 +15,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,14 @@ from cifar_resnet20 import normalized, resnet20, statistics
 
 import hwsim
 from hwsim.graph import Graph
-from hwsim.ptq.choose import Widths
+from hwsim.ptq.adaquant import AdaQuant
+from hwsim.ptq.calibration import calibration_batch
+from hwsim.ptq.choose import Widths, choose
+from hwsim.ptq.history import Labelled, accuracy
+from hwsim.ptq.normalize import para_normalization
+from hwsim.ptq.observe import observe
 from hwsim.ptq.pipeline import quantize_with_history
+from hwsim.ptq.walk import Visit, walk
 from hwsim.ptq.zero_shot import distilled
 from hwsim.reports.markdown import table
 
@@ -43,6 +49,13 @@ AIMS = {
     ("light", "W8A8"): 91.3, ("light", "W4A4"): 87.5, ("advanced", "W4A4"): 90.0, ("advanced", "W4A8"): 91.0,
     ("advanced", "W3A8"): 89.0,
 }  # fmt: skip
+BY_SIZE: dict[str, tuple[Visit | None, dict[str, bool]]] = {
+    "ranges alone": (None, {}),
+    "para-normalization": (para_normalization, {}),
+    "adaround, sequential": (AdaQuant(rounding_only=True), {}),
+    "adaquant, parallel": (AdaQuant(), {"sequential": False}),
+    "adaquant, sequential": (AdaQuant(), {}),
+}
 Facts = dict[str, Any]
 
 
@@ -194,22 +207,29 @@ def single_steps(lab: Lab) -> str:
 
 def sizes(lab: Lab) -> str:
     """Accuracy against the number of samples."""
-    cases: dict[str, Facts] = {
-        "adaquant, sequential": {"steps": ["ranges", "adaquant"]},
-        "adaquant, parallel": {"steps": ["ranges", "adaquant"], "sequential": False},
-        "adaround, sequential": {"steps": ["ranges", "adaround"]},
+    draws = {
+        size: [lab.measure(f"size {size} draw {draw}", partial(of_size, lab, size, draw)) for draw in range(DRAWS)]
+        for size in SIZES
     }
     rows = []
-    for name, options in cases.items():
-        row = [name]
-        for size in SIZES:
-            found = [lab.measure(f"size {size} {draw} {name}", lambda o=options, s=size, d=draw: lab.run(
-                drawn(lab, s, d), weights=4, activations=4, **o)) for draw in range(DRAWS)]  # fmt: skip
-            values = [100 * last(f) for f in found]
-            row.append(f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})")
-        rows.append(row)
+    for name in BY_SIZE:
+        columns = [[100 * found[name] for found in draws[size]] for size in SIZES]
+        rows.append([name, *(f"{np.mean(column):.2f} ({min(column):.2f} to {max(column):.2f})" for column in columns)])
     text = f"Mean of {DRAWS} draws of training images, and the range; ResNet-20 W4A4, ranges from the same samples."
     return f"## Accuracy against calibration size\n\n{text}\n\n{table(['method', *map(str, SIZES)], rows)}"
+
+
+def of_size(lab: Lab, size: int, draw: int) -> Facts:
+    """Accuracy of every method from one draw of training images."""
+    batch = calibration_batch(lab.network, drawn(lab, size, draw))
+    data = calibration_batch(lab.network, normalized(lab.test[0]))
+    judge = Labelled.of(lab.network, data, lab.test[1])
+    coding = choose(lab.network, observe(lab.network, batch), Widths(4, 4))
+    found = {}
+    for name, (visit, options) in BY_SIZE.items():
+        better = coding if visit is None else walk(lab.network, coding, batch, "dyadic", visit, **options)
+        found[name] = accuracy(lab.network, better, "dyadic", judge)
+    return found
 
 
 def drawn(lab: Lab, size: int, draw: int) -> Any:

@@ -24,7 +24,10 @@ Reals = NDArray[np.float64]
 TURNS = 12
 SWEEPS = 2
 RIDGE = 0.01
-"""Pull towards the trained weights, of the mean variance of the inputs: what few samples do not see stays as it was."""
+RIDGE_OF_ONE = 2.0
+"""Pull towards the trained weights, of the mean square of the inputs: what samples do not see stays as it was. With n
+samples it is RIDGE + RIDGE_OF_ONE / n.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,12 @@ class AdaQuant:
     Parameters
     ----------
     rounding_only : AdaRound: each code stays one of the two next to the real weight, and scales stay
-    ridge : pull towards the trained weights, see `RIDGE`
+    ridge, ridge_of_one : pull towards the trained weights, see `RIDGE`
     """
 
     rounding_only: bool = False
     ridge: float = RIDGE
+    ridge_of_one: float = RIDGE_OF_ONE
 
     def __call__(self, index: int, layer: Layer, moments: Moments, coding: Coding) -> Change | None:
         """New codes, scales and bias of one layer; None where its weights are not uniform codes."""
@@ -46,7 +50,7 @@ class AdaQuant:
         if not isinstance(old.format, Affine) or old.format.zero_point.any():
             return None
         real = layer.weights.astype(np.float64)
-        held = anchored(moments, real, self.ridge)
+        held = anchored(moments, real, self.ridge + self.ridge_of_one / moments.samples)
         shape = layer.groups, layer.outputs
         scale = np.broadcast_to(old.format.scale.astype(np.float64), layer.channels).reshape(shape)
         codes = layer.matrix(old.codes).astype(np.float64)
@@ -64,9 +68,10 @@ class AdaQuant:
 
 
 def anchored(moments: Moments, real: Reals, ridge: float) -> Moments:
-    """The moments with `ridge` times the mean variance of the inputs on how far weights are from `real`."""
+    """The moments with `ridge` times the mean square of the inputs on how far weights are from `real`."""
     depth = real.shape[2]
-    pull = ridge * np.maximum(np.trace(moments.xx, axis1=1, axis2=2) / depth, 1e-12)[:, None, None]
+    square = (np.trace(moments.xx, axis1=1, axis2=2) + (moments.mean_x**2).sum(1)) / depth
+    pull = ridge * np.maximum(square, 1e-12)[:, None, None]
     return replace(
         moments,
         xx=moments.xx + pull * np.eye(depth),

@@ -20,6 +20,9 @@ Adjoint = Callable[[Sequence[Reals], Sequence[Reals], Sequence[Reals | None]], G
 """(inputs, outputs, gradients of outputs) to gradients of inputs; arrays are (samples, *declared shape)."""
 Place = tuple[Window, int, int]
 
+LIMITS = {"none": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
+"""Where activation functions clip."""
+
 MOVERS = (
     "reshape", "squeeze", "expand_dims", "transpose", "slice", "strided_slice", "split", "split_v", "pad",
     "mirror_pad", "pack", "unpack", "gather", "concatenation", "space_to_depth", "depth_to_space",
@@ -96,7 +99,7 @@ def _inside(alone: Graph, outputs: Sequence[Reals], given: Sequence[Reals | None
     assert slope is not None
     if name == "none":
         return slope
-    low, high = {"relu": (0.0, np.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}[name]
+    low, high = LIMITS[name]
     return slope * ((outputs[0] > low) & (outputs[0] < high))
 
 
@@ -119,7 +122,7 @@ def _mul(alone: Graph) -> Adjoint:
 
 
 def _relu(alone: Graph) -> Adjoint:
-    low, high = {"relu": (0.0, np.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}[alone.nodes[0].op]
+    low, high = LIMITS[alone.nodes[0].op]
 
     def adjoint(inputs: Sequence[Reals], _outputs: Sequence[Reals], given: Sequence[Reals | None]) -> Gradients:
         slope = given[0]

@@ -18,7 +18,7 @@ from hwsim.graph import Graph
 from hwsim.ptq.bias_tuning import logits, softmax
 from hwsim.ptq.choose import Widths, fit_weights
 from hwsim.ptq.lower import Coding, lower
-from hwsim.ptq.walk import decode, encode
+from hwsim.ptq.walk import decode, input_codes
 from hwsim.simulate import SampleBatch, compile
 
 Reals = NDArray[np.float32]
@@ -62,7 +62,7 @@ def sensitivity(
     ends, classifies = logits(graph)
     real = compile(graph, "float").run_samples(given, count, keep_tensors=True)[ends[0]].astype(np.float32)
     fine = replace(coding, weights={**coding.weights, **{i: fit_weights(graph, i, 8, "mse") for i in layers}})
-    codes = [encode(given[i], coding.activations[i]) for i in graph.inputs]
+    codes = input_codes(coding, {i: given[i] for i in graph.inputs}).values()
 
     def off(candidate: Coding) -> float:
         integers = lower(graph, candidate)

@@ -27,12 +27,12 @@ class Tuning:
     Parameters
     ----------
     steps, batch : of Adam, and samples of each
-    rate : the first step's size, relative to a channel's spread (biases) or to the value itself (gains, scales); it
-        falls to 0 along half a cosine
+    rate : the first step's size, relative to the norm of a channel's weights (biases) or to the value itself (gains,
+        scales); it falls to 0 along half a cosine
     learn : kinds of parameters: 'bias', 'gain', 'scale'
     """
 
-    steps: int = 100
+    steps: int = 50
     batch: int = 32
     rate: float = 4e-3
     learn: tuple[str, ...] = ("bias", "gain", "scale")
@@ -137,7 +137,7 @@ class Adam:
 
 
 def _spread(network: Differentiable, place: int) -> Reals:
-    """What a layer's bias is measured in: the step of a fairly spread output, for want of data its weights' norm."""
+    """The unit of a layer's bias steps: the norm of each channel's weights, at least a tenth of their mean."""
     norms = np.sqrt((network.matrices[place].astype(np.float64) ** 2).sum(-1)).reshape(-1)
     units: Reals = np.maximum(norms, norms.mean() * 0.1 + 1e-12).astype(np.float32)
     return units

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Affine, Graph
-from hwsim.ptq.adjoint import ADJOINTS, MOVERS, Adjoint, move
+from hwsim.ptq.adjoint import ADJOINTS, LIMITS, MOVERS, Adjoint, move
 from hwsim.ptq.layers import Layer
 from hwsim.ptq.lower import FIXED, WEIGHTED, Coding
 from hwsim.ptq.normalize import real_weights
@@ -25,7 +25,6 @@ from hwsim.simulate import Program, compile
 
 Reals = NDArray[np.float32]
 Values = dict[int, Reals]
-LIMITS = {"none": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.ptq.lower import WEIGHTED, Coding, lower
-from hwsim.ptq.walk import decode, encode
+from hwsim.ptq.walk import decode, input_codes
 from hwsim.simulate import SampleBatch, compile
 
 ERROR_SAMPLES = 64
@@ -80,9 +80,9 @@ def accuracy(graph: Graph, coding: Coding, engine: str, labelled: Labelled) -> f
     """Of the integer network under `engine`."""
     integers = lower(graph, coding)
     batch = labelled.batch
-    codes = {
-        n: encode(batch.values[o], coding.activations[o]) for n, o in zip(integers.inputs, graph.inputs, strict=True)
-    }
+    codes = dict(
+        zip(integers.inputs, input_codes(coding, {i: batch.values[i] for i in graph.inputs}).values(), strict=True)
+    )
     outputs = compile(integers, engine).run_samples(codes, batch.samples)
     return labelled.accuracy(outputs[integers.outputs[0]])
 
@@ -90,11 +90,11 @@ def accuracy(graph: Graph, coding: Coding, engine: str, labelled: Labelled) -> f
 def layer_errors(graph: Graph, coding: Coding, engine: str, batch: SampleBatch) -> dict[str, float]:
     """Of every layer's output, on the first `ERROR_SAMPLES` samples, never divided by less than a code's own noise."""
     count = min(batch.samples, ERROR_SAMPLES)
-    given = {i: value[:count] for i, value in batch.values.items()}
+    given = {i: batch.values[i][:count] for i in graph.inputs}
     real = compile(graph, "float").run_samples(given, count, keep_tensors=True)
     integers = lower(graph, coding)
     names = {t.name: i for i, t in enumerate(integers.tensors)}
-    codes = {n: encode(given[o], coding.activations[o]) for n, o in zip(integers.inputs, graph.inputs, strict=True)}
+    codes = dict(zip(integers.inputs, input_codes(coding, given).values(), strict=True))
     got = compile(integers, engine).run_samples(codes, count, keep_tensors=True)
     errors = {}
     for node in graph.nodes:

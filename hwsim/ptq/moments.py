@@ -24,10 +24,12 @@ class Moments:
 
     Parameters
     ----------
+    samples : calibration samples that they are from
     mean_x, mean_y : (groups, depth) and (groups, outputs)
     xx, xy, yy : covariances (groups, depth, depth), (groups, depth, outputs) and variances (groups, outputs)
     """
 
+    samples: int
     mean_x: Reals
     mean_y: Reals
     xx: Reals
@@ -35,7 +37,7 @@ class Moments:
     yy: Reals
 
     @classmethod
-    def of(cls, parts: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> "Moments":
+    def of(cls, samples: int, parts: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> "Moments":
         """From chunks of x (groups, rows, depth) and y (groups, rows, outputs)."""
         sums: list[Reals] = []
         count = 0
@@ -47,6 +49,7 @@ class Moments:
             count += x.shape[1]
         x_sum, y_sum, xx, xy, yy = (s / count for s in sums)
         return cls(
+            samples,
             x_sum,
             y_sum,
             xx - x_sum[:, :, None] * x_sum[:, None, :],
@@ -100,4 +103,4 @@ def measure(
                 y += layer.grouped(owed[part])[:, slice(None) if pick is None else pick]
             yield x, y
 
-    return Moments.of(parts())
+    return Moments.of(samples, parts())

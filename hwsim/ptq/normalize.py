@@ -18,6 +18,8 @@ from hwsim.ptq.walk import Change
 
 Reals = NDArray[np.float64]
 LARGEST_GAIN = 2.0
+DOUBT = 4
+"""With n samples a gain is taken to the power n / (n + DOUBT): one sample says little of a spread."""
 
 
 def real_weights(layer: Layer, weights: Weights) -> Reals:
@@ -42,7 +44,8 @@ def para_normalization(index: int, layer: Layer, moments: Moments, coding: Codin
     spread = moments.variance(real)
     possible = (spread > 0) & (moments.yy > 0)
     gain = np.sqrt(np.where(possible, moments.yy, 1.0) / np.where(possible, spread, 1.0))
-    gain = np.clip(gain, 1 / LARGEST_GAIN, LARGEST_GAIN).astype(np.float32)
+    gain = np.clip(gain, 1 / LARGEST_GAIN, LARGEST_GAIN) ** (moments.samples / (moments.samples + DOUBT))
+    gain = gain.astype(np.float32)
     scale = weights.format.scale * (gain.reshape(-1) if weights.format.scale.size > 1 else gain.mean())
     taken = scale / weights.format.scale
     fresh = Weights(weights.codes, replace(weights.format, scale=scale.astype(np.float32)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.graph import Affine, Graph
+from hwsim.graph import Affine, Graph, Node, Tensor
 from hwsim.ptq.layers import Layer
 from hwsim.ptq.lower import WEIGHTED, Coding, Weights, lower
 from hwsim.ptq.moments import Moments, measure
@@ -43,13 +43,13 @@ def walk(
     joint : a layer whose output is only added to something makes up for that operand's error too
     """
     real: Values = dict(batch.values)
-    codes: Values = {i: encode(value, coding.activations[i]) for i, value in real.items()}
+    codes = input_codes(coding, real)
     last = {i: place for place, node in enumerate(graph.nodes) for i in node.inputs}
     for index, node in enumerate(graph.nodes):
         if node.op in WEIGHTED:
             layer, source = Layer.of(graph, index), node.inputs[0]
             given = codes[source] if sequential else encode(real[source], coding.activations[source])
-            read = _as_read(graph, index, coding, given)
+            read = _as_read(graph, index, coding, given, engine)
             owed = _owed(graph, index, real, codes, coding) if joint and sequential else None
             changed = visit(index, layer, measure(layer, real[source], read, owed, seed), coding)
             if changed is not None:
@@ -67,6 +67,13 @@ def walk(
     return coding
 
 
+def input_codes(coding: Coding, values: Mapping[int, NDArray[Any]]) -> Values:
+    """Inputs of a float network, by tensor index, as the integer one reads them; what was integer stays."""
+    return {
+        i: encode(value, coding.activations[i]) if i in coding.activations else value for i, value in values.items()
+    }
+
+
 def encode(values: NDArray[Any], form: Affine) -> NDArray[np.int8]:
     """Real values as codes of a per-tensor format, ties to even."""
     bits = form.bits or 8
@@ -81,10 +88,16 @@ def decode(codes: NDArray[Any], form: Affine) -> NDArray[np.float32]:
     return real
 
 
-def _as_read(graph: Graph, index: int, coding: Coding, codes: NDArray[Any]) -> NDArray[np.float32]:
-    form = coding.activations[graph.nodes[index].inputs[0]]
-    values = decode(codes, form)
-    return decode(encode(values, coding.inputs[index]), coding.inputs[index]) if index in coding.inputs else values
+def _as_read(graph: Graph, index: int, coding: Coding, codes: NDArray[Any], engine: str) -> NDArray[np.float32]:
+    """What layer `index` makes of the codes of its input: requantized where it reads fewer bits."""
+    source = graph.nodes[index].inputs[0]
+    form = coding.activations[source]
+    if index not in coding.inputs:
+        return decode(codes, form)
+    shape, own = graph.tensors[source].shape, coding.inputs[index]
+    tensors = Tensor("codes", shape, "int8", form), Tensor("read", shape, "int8", own)
+    single = Graph("read", tensors, (Node("quantize", "read", (0,), (1,), {}),), (0,), (1,))
+    return decode(compile(single, engine).run_samples({0: codes}, len(codes))[1], own)
 
 
 def _owed(graph: Graph, index: int, real: Values, codes: Values, coding: Coding) -> NDArray[np.float32] | None:
@@ -95,7 +108,11 @@ def _owed(graph: Graph, index: int, real: Values, codes: Values, coding: Coding)
     if not plain or len(readers) != 1 or readers[0].op != "add":
         return None
     other = next((i for i in readers[0].inputs if i != node.outputs[0]), -1)
-    same = other in real and graph.tensors[other].shape == graph.tensors[node.outputs[0]].shape
+    same = (
+        other in coding.activations
+        and other in real
+        and graph.tensors[other].shape == graph.tensors[node.outputs[0]].shape
+    )
     return real[other] - decode(codes[other], coding.activations[other]) if same else None
 
 

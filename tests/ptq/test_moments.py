@@ -68,7 +68,7 @@ def test_moments_know_the_error_of_any_weights(op):
 def random_moments(draw, groups=2, depth=4, outputs=3):
     x, w = draw.normal(0, 1, (groups, 50, depth)), draw.normal(0, 1, (groups, depth, outputs))
     x[:, :, 1] += 0.9 * x[:, :, 0]
-    return Moments.of([(x, x @ w)]), w.transpose(0, 2, 1)
+    return Moments.of(50, [(x, x @ w)]), w.transpose(0, 2, 1)
 
 
 def test_descent_never_raises_the_error_and_ends_where_no_single_step_helps():
@@ -96,10 +96,18 @@ def test_the_best_scale_is_a_minimum():
         ).all()
 
 
+def test_one_row_leaves_weights_as_they_are():
+    draw = np.random.default_rng(9)
+    x, real = draw.normal(1, 1, (1, 1, 6)), draw.normal(0, 1, (1, 2, 6))
+    held = anchored(Moments.of(1, [(x, x @ real.transpose(0, 2, 1) + 5)]), real, 2.0)
+    codes = descend(held, np.zeros((1, 2, 6)), np.full((1, 2), 0.1), -127, 127, sweeps=20)
+    np.testing.assert_array_equal(codes, np.rint(real / 0.1))
+
+
 def test_the_ridge_keeps_what_samples_do_not_see():
     draw = np.random.default_rng(6)
     x, real = draw.normal(0, 1, (1, 3, 6)), draw.normal(0, 1, (1, 2, 6))
-    held = anchored(Moments.of([(x, x @ real.transpose(0, 2, 1))]), real, 0.01)
+    held = anchored(Moments.of(50, [(x, x @ real.transpose(0, 2, 1))]), real, 0.01)
     best = np.linalg.solve(held.xx, held.xy).transpose(0, 2, 1)
     np.testing.assert_allclose(best, real, atol=1e-9)
 
