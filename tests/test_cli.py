@@ -289,7 +289,7 @@ def test_verify_output_stage(command, folder):
 def test_engines_lists_them(command):
     status, out, err = command("engines")
     assert (status, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines() if line[:1] in "ftlx"] == [*hwsim.engines()]
+    assert [line.split()[0] for line in out.splitlines() if line[:1] in "dftlx"] == [*hwsim.engines()]
     status, out, err = command("engines", "--json")
     assert (status, err, list(json.loads(out))) == (0, "", [*hwsim.engines()])
 

@@ -32,7 +32,7 @@ class Tuning:
     learn : kinds of parameters: 'bias', 'gain', 'scale'
     """
 
-    steps: int = 50
+    steps: int = 30
     batch: int = 32
     rate: float = 4e-3
     learn: tuple[str, ...] = ("bias", "gain", "scale")
