@@ -311,7 +311,16 @@ METHODS = """## Methods
 The authors of AdaRound and AdaQuant descend on gradients. hwsim minimizes the same error by coordinate descent on the
 first and second moments of a layer's input: each step is exact, there is no learning rate, and it takes seconds. Layers
 see what the engine's own integers give them (sequential), and a layer in front of a sum makes up for the error of the
-other operand (joint)."""
+other operand (joint). AdaQuant here leaves activations' scales to `ranges` and `bias_tuning`.
+
+```sh
+hwsim quantize net.tflite --calibration images.npz --weights 4 --activations 4 --pipeline advanced \\
+    --labels test.npz --checkpoint run.npz --out net.hwsim
+```
+
+`--steps ranges,adaround` takes steps instead of a pipeline. `light` is `ranges, para_normalization`, `advanced` is
+`ranges, adaquant, bias_tuning`; `allocation` can be added to both, and is in neither, so that a network asked for in 4
+bits has 4 bits everywhere but in its first and last layer."""
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def quantize(
 
     announce_compilation()
     graph, data = hwsim.load(model), _read(calibration)
-    x: Any = data["x"] if set(data) == {"x"} or "y" in data else data
+    x: Any = data["x"] if "x" in data and len(graph.inputs) == 1 else data
     if samples is not None:
         x = {name: value[:samples] for name, value in x.items()} if isinstance(x, dict) else x[:samples]
     found: Quantized = quantize_with_history(

@@ -34,7 +34,7 @@ class Tuning:
 
     steps: int = 30
     batch: int = 32
-    rate: float = 4e-3
+    rate: float = 1e-3
     learn: tuple[str, ...] = ("bias", "gain", "scale")
 
 
