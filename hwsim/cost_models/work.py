@@ -126,7 +126,7 @@ def network_of(graph: Graph) -> Network:
     for place in arena.places.values():
         for position in range(max(place.first, 0), min(place.last, len(live) - 1) + 1):
             live[position] += place.size_bytes
-    constants = sum(tensor.size_bytes for tensor in graph.tensors if tensor.data is not None)
+    constants = sum(tensor.stored_bytes for tensor in graph.tensors if tensor.data is not None)
     works = tuple(_work(NodeView(graph, node)) for node in graph.nodes)
     return Network(graph.name, works, tuple(live), arena.size_bytes, constants, graph=graph)
 
