@@ -49,12 +49,13 @@ class Coding:
 
     Parameters
     ----------
-    activations : by tensor index, of every computed float tensor and input, per tensor; `bits` may be fewer than 8
+    activations : by tensor index, of every computed float tensor and input, per tensor; `Affine` becomes int8, of which
+        `bits` may be fewer than 8, and `Levels` with thresholds codes in uint8
     weights : by node index, of every layer with weights
     biases : by node index, real values, where they are not the graph's own
     """
 
-    activations: Mapping[int, Affine]
+    activations: Mapping[int, Format]
     weights: Mapping[int, Weights]
     biases: Mapping[int, Reals] = field(default_factory=dict)
 
@@ -77,7 +78,7 @@ def lower(graph: Graph, coding: Coding) -> Graph:
     return _pruned(Graph(f"{graph.name} in integers", tuple(tensors), tuple(nodes), graph.inputs, graph.outputs))
 
 
-def bias_scale(activations: Affine, weights: Format) -> Reals:
+def bias_scale(activations: Format, weights: Format) -> Reals:
     """The scale of a layer's sums, float64 (1,) or (channels,): what its biases are multiples of."""
     return np.float64(activations.scale[0]) * weights.scale.astype(np.float64)
 
@@ -102,7 +103,8 @@ def _activation(graph: Graph, index: int, coding: Coding) -> Tensor:
         return tensor
     if index not in coding.activations:
         raise GraphError(f"tensor {tensor.name!r} has no number format; calibrate it or give it one")
-    return replace(tensor, dtype="int8", format=coding.activations[index])
+    form = coding.activations[index]
+    return replace(tensor, dtype="uint8" if isinstance(form, Levels) else "int8", format=form)
 
 
 def _layer(graph: Graph, index: int, coding: Coding, tensors: list[Tensor]) -> Node:

@@ -11,7 +11,7 @@ from hwsim.engines import Engine, Rule
 from hwsim.engines import engine as engine_called
 from hwsim.errors import CapacityError, InputError, UnsupportedError
 from hwsim.graph import Graph, NodeView
-from hwsim.ops import operator
+from hwsim.ops import _tables, operator
 from hwsim.ops._accumulating import Accumulating
 from hwsim.ops._base import Arrays, Op, Step, code_limits
 from hwsim.ops._fixed import SLACK_BYTES, fix, joined, scratch
@@ -257,7 +257,7 @@ def _bind(view: NodeView, profile: Engine) -> BoundNode:
             raise UnsupportedError(f"{view.label}: {tensor.name!r} is state that outlives a run; hwsim keeps none")
     rule = op.rule(profile, view)
     op.check(view)
-    return BoundNode(view, rule, _narrowed(view, op, op.bind(view, rule)))
+    return BoundNode(view, rule, _narrowed(view, op, _tables.bind(op, view, rule)))
 
 
 def _narrowed(view: NodeView, op: Op, step: Step) -> Step:
