@@ -455,3 +455,20 @@ def test_process_ends_with_2_and_one_line(folder):
     ended = hwsim_process("verify", "none.tflite", "--against", "xnnpack")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"error: none.tflite: no such file; {KNOWN}\n"
+
+
+def test_estimate_shows_formats_side_by_side(command, tmp_path):
+    table = "layer,op,in_h,in_w,in_c,out_h,out_w,out_c,kernel_h,kernel_w,stride,groups\n"
+    path = tmp_path / "net.csv"
+    path.write_text(table + "".join(f"c{i},Conv2D,8,8,16,8,8,16,3,3,1,1\n" for i in range(3)))
+    words = ["estimate", str(path), "--target", "lut-npu,coral-edgetpu", "--weights"]
+    found = json.loads(command(*words, "8,ternary", "--json").out)["estimates"]
+    assert [(one["target"], one["network"], one["flash_bytes"]) for one in found] == [
+        ("lut-npu", "net, weights 8", 3 * 2304), ("lut-npu", "net, weights ternary", 2 * 2304 + 576 + 3),
+        ("coral-edgetpu", "net, weights 8", 3 * 2304), ("coral-edgetpu", "net, weights ternary", 3 * 2304),
+    ]  # fmt: skip
+    assert [layer["datapath"] for layer in found[1]["layers"]] == ["multiply", "bit_serial", "multiply"]
+    shown = command(*words, "8,ternary").out
+    assert "weights" in shown and "ternary" in shown
+    failed = command(*words, "terney")
+    assert failed.status == 2

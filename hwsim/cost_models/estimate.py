@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.cost_models.cost import CostModel, LayerCost
+from hwsim.cost_models.datapaths import decoded, deployed
 from hwsim.cost_models.energy import is_priced, layer_energy_j
 from hwsim.cost_models.layer_table import read_layer_table
 from hwsim.cost_models.work import Network, Work, network_of
@@ -139,9 +140,9 @@ def estimate(
     machine = _target(target, settings)
     profile = machine.profile
     chosen = _runtime(profile, runtime)
-    work = _network(network)
+    work = deployed(_network(network), profile)
     model: CostModel = import_module(f"hwsim.cost_models.{profile.kind}").network_costs
-    costs = model(work, profile, chosen)
+    costs = [decoded(*pair, profile) for pair in zip(work.works, model(work, profile, chosen), strict=True)]
     priced = is_priced(profile)
     layers = []
     for item, cost in zip(work.works, costs, strict=True):
@@ -193,6 +194,7 @@ def _row(layer: LayerEstimate) -> dict[str, Any]:
         "energy_j": layer.energy_j,
         "utilization": layer.utilization,
         "bound": cost.bound,
+        "datapath": cost.datapath,
         "weight_bytes": work.weight_bytes,
         "input_bytes": work.input_bytes,
         "output_bytes": work.output_bytes,

@@ -118,7 +118,8 @@ def _layer(graph: Graph, index: int, coding: Coding, tensors: list[Tensor]) -> N
         raise GraphError(f"{label}: its weights have no number format")
     weights = coding.weights[index]
     dtype = "uint8" if isinstance(weights.format, Levels) else "int8"
-    tensors.append(Tensor(f"{old.name}/codes/{index}", old.shape, dtype, weights.format, weights.codes.astype(dtype)))
+    form = replace(weights.format, thresholds=None) if isinstance(weights.format, Levels) else weights.format
+    tensors.append(Tensor(f"{old.name}/codes/{index}", old.shape, dtype, form, weights.codes.astype(dtype)))
     inputs = [node.inputs[0], len(tensors) - 1]
     bias = coding.biases.get(index, _bias(graph, node))
     if bias is not None:
