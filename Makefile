@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
+DATA ?= ../shared/data
 
-.PHONY: demo test check clean agreement benchmarks
+.PHONY: demo test check clean agreement benchmarks formats
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -24,6 +25,9 @@ benchmarks: $(VENV)/.dev
 
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)
+
+formats: $(VENV)/.dev
+	$(BIN)/python scripts/formats.py $(MODELS) $(DATA)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "hwsim needs Python 3.11 or newer, this is " + sys.version)'
