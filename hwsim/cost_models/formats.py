@@ -60,6 +60,8 @@ def _format(name: str) -> tuple[int, Table | None]:
         return bits, None
     if kind == "codebook":
         return bits, Table("levels", OUTER_BITS, OUTER_BITS - 1, 2**bits)
+    if kind == "lcq" and bits == 2:
+        return bits, _table([-1, 0, 1], bits)
     if kind == "lcq":
         return bits, Table("levels", OUTER_BITS, OUTER_BITS - 1, 2**bits - 1)
     magnitudes = apot_magnitudes(bits - 1) if kind == "apot" else [0, *(1 << i for i in range(2 ** (bits - 1) - 1))]

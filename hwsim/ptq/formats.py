@@ -1,11 +1,12 @@
 """Weights in every number format, one scale per output channel, for layers that run in integers.
 
 Levels that are no integers are re-quantized to 8 bits outside, as LCQ does (arXiv 2103.07156). Codebooks and companders
-are fitted to all channels of a layer together, each divided by its deviation, so that a layer has one table; several
-binary bases have a table for each channel.
+are fitted to all channels of a layer together, each divided by its deviation, so that a layer has one table; the scale
+of a channel is then the best for that table. Several binary bases have a table for each channel.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +67,7 @@ def weights_in(graph: Graph, index: int, kind: str, bits: int) -> Weights:
     if kind == "bases":
         return _bases(values, bits, cut)
     form = _LEVELS[kind](values, bits, cut)
-    if not form.is_integer:
-        form = form.requantized(OUTER_BITS)
-    return Weights(form.encode(values), Levels.of(form))
+    return Weights(form.encode(values), Levels.of(_whole(form)))
 
 
 def decoded(weights: Weights) -> Reals:
@@ -117,21 +116,30 @@ def _product(values: Reals, bits: int, axis: int) -> Weights:
 
 def _bases(values: Reals, bits: int, cut: Granularity) -> Weights:
     """ABC-Net's sums of signs, sorted into a table for each channel."""
-    form = BinaryBases.fit(values, bits, granularity=cut)
-    order = np.argsort(form.levels, axis=1, kind="stable")
-    sorted_levels = np.take_along_axis(form.levels, order, axis=1)
-    rank = np.argsort(order, axis=1)[cut.index(values.shape), form.encode(values)]
+    bases = BinaryBases.fit(values, bits, granularity=cut)
+    order = np.argsort(bases.levels, axis=1, kind="stable")
+    sorted_levels = np.take_along_axis(bases.levels, order, axis=1)
+    rank = np.argsort(order, axis=1)[cut.index(values.shape), bases.encode(values)]
     thresholds = fitted.midpoints(sorted_levels)
-    table = fitted.Levels(sorted_levels, np.ones(len(order)), thresholds, cut).requantized(OUTER_BITS)
-    return Weights(rank, Levels.of(table))
+    form = fitted.Levels(sorted_levels, np.ones(len(order)), thresholds, cut)
+    return Weights(rank, Levels.of(_whole(form)))
+
+
+def _whole(form: fitted.Levels) -> fitted.Levels:
+    """Integer levels without a common factor, which goes to the scale: three levels of LCQ are -1, 0 and 1."""
+    if not form.is_integer:
+        form = form.requantized(OUTER_BITS)
+    common = int(np.gcd.reduce(form.table, axis=None)) or 1
+    return replace(form, table=form.table // common, scale=form.scale * common)
 
 
 def _shared(values: Reals, cut: Granularity, fit: Callable[[Reals], fitted.Levels]) -> fitted.Levels:
-    """A table fitted to all channels together, each divided by its deviation."""
+    """A table fitted to all channels together, each divided by its deviation; then the best scale of each for it."""
     spread = np.array([part.std() or 1.0 for part in cut.split(values)])
     form = fit(values / cut.spread(spread, values.shape))
-    scale = spread * form.scale[0]
-    return fitted.Levels(np.repeat(form.table, scale.size, axis=0), scale, spread[:, None] * form.thresholds, cut)
+    scale = fitted.fit_scales(values, form.table[0].tolist(), cut)
+    thresholds = scale[:, None] * (form.thresholds / form.scale[0])
+    return fitted.Levels(np.repeat(form.table, scale.size, axis=0), scale, thresholds, cut)
 
 
 _LEVELS: dict[str, Callable[[Reals, int, Granularity], fitted.Levels]] = {

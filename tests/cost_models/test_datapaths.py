@@ -168,6 +168,11 @@ def test_flash_of_formats(form, size_bytes):
     assert network.flash_bytes == 2 * 18432 + size_bytes + 3 * 256
 
 
+def test_three_levels_are_ternary_whatever_their_name():
+    tables = [in_format(chain("n", (work(),) * 3), form).works[1].weight_table for form in ("lcq2", "pot2", "apot2")]
+    assert tables == [Table("ternary", 2, 1, 3)] * 3
+
+
 def test_formats_that_do_not_exist_are_named():
     network = chain("n", (work(),))
     with pytest.raises(InputError, match=r"^weight format 'pot5' has 5 bits; pot takes 2 to 4$"):

@@ -53,6 +53,15 @@ def test_a_layer_of_a_shared_codebook_has_one_table(network):  # noqa: F811
         assert isinstance(form, Levels) and form.scale.size == 6 and form.stored_table.shape[0] == 1
 
 
+@pytest.mark.parametrize("kind", ["lcq", "pot", "apot", "ternary", "log"])
+def test_three_levels_are_ternary_whatever_their_name(network, kind):  # noqa: F811
+    weights = weights_in(network, 2, kind, 2)
+    assert isinstance(weights.format, Levels) and weights.format.stored_table.tolist() == [[-1, 0, 1]]
+    data = network.tensors[5].data.astype(np.float64)
+    error, plain = (((decoded(w) - data) ** 2).sum() for w in (weights, weights_in(network, 2, "uniform", 2)))
+    assert error == pytest.approx(plain, rel=1e-3) or kind == "log"
+
+
 def test_product_weights_are_sums_of_whole_vectors(network):  # noqa: F811
     weights = weights_in(network, 2, "product", 4)
     books, matrix, spread = product_codebooks(network.tensors[5].data.astype(np.float64), 4, 0)
