@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Affine, Levels, NodeView, Tensor
-from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_LEVEL, Accumulating
+from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_LEVEL
 from hwsim.ops._base import Arrays, Op, Step
 
 MOVES = frozenset({
@@ -25,6 +25,7 @@ MOVES = frozenset({
 })  # fmt: skip
 """Operators that only move or compare codes: levels ascend with them."""
 
+LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
 CODES = 256
 BEYOND_SUMS = 2**31
 
@@ -42,7 +43,7 @@ def bind(op: Op, view: NodeView, rule: Rule) -> Step:
         return op.bind(view, rule)
     if op.name in MOVES:
         return op.bind(_moved(view, computed), rule)
-    if not isinstance(op, Accumulating):
+    if op.name not in LAYERS:
         raise UnsupportedError(
             f"{view.label}: {_behind(computed).name!r} is behind a table, whose levels only layers with weights "
             "compute on; give it scale and zero point"
