@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from hwsim.ptq.steps import STEPS, Settings, State
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
@@ -22,6 +21,7 @@ import hwsim
 from hwsim.ptq.choose import Widths
 from hwsim.ptq.lower import Coding, lower
 from hwsim.ptq.observe import observe
+from hwsim.ptq.steps import STEPS, Settings, State
 from hwsim.reports.markdown import table
 from hwsim.reports.terminal import err
 from hwsim.simulate import SampleBatch

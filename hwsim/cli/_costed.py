@@ -33,16 +33,23 @@ def network_at(path: Path) -> "Network":
 
 
 def estimates(
-    model: Path, targets: Sequence[str] | None, runtime: str | None, settings: Sequence[str] | None
+    model: Path,
+    targets: Sequence[str] | None,
+    runtime: str | None,
+    settings: Sequence[str] | None,
+    weights: str | None = None,
 ) -> "list[Estimate]":
-    """`model` on each of the targets."""
+    """`model` on each of the targets, as it is or with its weights in each of the formats."""
     import hwsim
+    from hwsim.cost_models.formats import in_format
 
     names = [name for word in targets or [] for name in word.split(",") if name]
     if not names:
         raise InputError("--target is missing; `hwsim targets` lists them, for instance --target cortex-m4")
     network, values = network_at(model), dict(_setting(text) for text in settings or [])
-    return [hwsim.estimate(network, name, runtime, values) for name in names]
+    formats = [word for word in (weights or "").split(",") if word]
+    networks = [in_format(network, word) for word in formats] or [network]
+    return [hwsim.estimate(one, name, runtime, values) for name in names for one in networks]
 
 
 def _setting(text: str) -> tuple[str, float]:

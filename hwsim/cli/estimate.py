@@ -15,6 +15,14 @@ def estimate(
     target: TargetNames = None,
     runtime: RuntimeName = None,
     settings: Settings = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="formats of weights side by side, with commas: 8, 4, lcq4, codebook3, pot4, apot4, ternary, binary;"
+            " the first and the last layer keep theirs",
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="write one line per layer and target to this file")] = None,
     json: Json = False,
 ) -> None:
@@ -22,7 +30,7 @@ def estimate(
     from hwsim.reports.console import print_json
     from hwsim.reports.estimate import estimate_facts, print_estimates, write_csv
 
-    found = estimates(model, target, runtime, settings)
+    found = estimates(model, target, runtime, settings, weights)
     if csv is not None:
         write_csv(found, csv)
     if json:

@@ -48,7 +48,7 @@ def _layer_cost(work: Work, profile: ClusterProfile, far: bool) -> LayerCost:
         memory_cycles=memory,
         overhead_cycles=profile.cores.layer_cycles,
         traffic_bytes={"l1": (reads, work.output_bytes), **moved},
-        peak_macs_per_cycle=engine.patch**2 * engine.channels_in * engine.channels_out / work.weight_bits
+        peak_macs_per_cycle=engine.patch**2 * engine.channels_in * engine.channels_out / work.multiplied_bits[0]
         if engine
         else profile.cores.macs_per_cycle,
     )
@@ -60,9 +60,10 @@ def _compute(work: Work, profile: ClusterProfile) -> float:
         taps = work.kernel[0] * work.kernel[1]
         return max(work.inputs + work.other_elements, work.outputs * taps) / cores.elements_per_cycle
     rate = cores.depthwise_macs_per_cycle if work.is_depthwise else cores.macs_per_cycle
-    unpacking = cores.unpack_cycles_per_mac / cores.count if work.weight_bits < 8 else 0.0
-    on_cores = work.macs * (ceil(work.activation_bits / 8) / rate + unpacking)
-    if profile.accelerator and max(work.activation_bits, work.weight_bits) <= 8:
+    weight_bits, activation_bits = work.multiplied_bits
+    unpacking = cores.unpack_cycles_per_mac / cores.count if weight_bits < 8 and not work.weight_table else 0.0
+    on_cores = work.macs * (ceil(activation_bits / 8) / rate + unpacking)
+    if profile.accelerator and max(work.multiplied_bits) <= 8:
         return min(on_cores, _engine_cycles(work, profile.accelerator))
     return on_cores
 
@@ -85,7 +86,7 @@ def _patch_cycles(work: Work, engine: Engine, *, three_by_three: bool) -> float:
     depthwise = work.is_depthwise
     together = engine.channels_in if depthwise else engine.channels_out
     slices = 1 if depthwise else ceil(work.input_size[2] / engine.channels_in)
-    one = partial(_pass_cycles, work.weight_bits, engine, three_by_three=three_by_three, depthwise=depthwise)
+    one = partial(_pass_cycles, work.multiplied_bits[0], engine, three_by_three=three_by_three, depthwise=depthwise)
     full, rest = divmod(work.output_size[2], together)
     return sum(
         count * (slices * one(filters) + _finish_cycles(filters, engine))

@@ -18,6 +18,9 @@ class LayerCost:
     traffic_bytes : read and written, by memory: `{"flash": (read, written)}`
     peak_macs_per_cycle : of the compute units at these widths
     instructions : executed by a processor, where the model counts them
+    datapath : what the products were formed with, a name in `datapaths.DATAPATHS`
+    arithmetic_pj : energy of the products and sums; None where it is multiply-accumulates at the target's price
+    decode_pj : energy of turning codes behind tables into what the multipliers take
     """
 
     cycles: float
@@ -27,6 +30,9 @@ class LayerCost:
     traffic_bytes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     peak_macs_per_cycle: float = 1.0
     instructions: float = 0.0
+    datapath: str = "multiply"
+    arithmetic_pj: float | None = None
+    decode_pj: float = 0.0
 
     @property
     def bound(self) -> str:

@@ -40,7 +40,7 @@ def network_costs(network: Network, profile: EdgeTpuProfile, _runtime: str) -> l
 
 
 def _checked(work: Work, name: str) -> Work:
-    if work.op not in HOST and work.op not in FOLDED and max(work.weight_bits, work.activation_bits) > WIDEST:
+    if work.op not in HOST and work.op not in FOLDED and max(work.multiplied_bits) > WIDEST:
         widths = f"weights of {work.weight_bits} and activations of {work.activation_bits} bits"
         raise UnsupportedError(f"{work.name!r} has {widths}; {name} computes 8 by 8; quantize the network first")
     return work

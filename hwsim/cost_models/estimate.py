@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.cost_models.cost import CostModel, LayerCost
+from hwsim.cost_models.datapaths import decoded, deployed
 from hwsim.cost_models.energy import is_priced, layer_energy_j
 from hwsim.cost_models.layer_table import read_layer_table
 from hwsim.cost_models.work import Network, Work, network_of
@@ -139,16 +140,17 @@ def estimate(
     machine = _target(target, settings)
     profile = machine.profile
     chosen = _runtime(profile, runtime)
-    work = _network(network)
+    work = deployed(_network(network), profile)
     return Estimate(work, machine, chosen, costed(work, profile, chosen))
 
 
 def costed(network: Network, profile: Profile, runtime: str) -> tuple[LayerEstimate, ...]:
     """Every layer's cost on the machine of `profile`, with the kernels of `runtime` (empty where it has none)."""
     model: CostModel = import_module(f"hwsim.cost_models.{profile.kind}").network_costs
+    costs = [decoded(*pair, profile) for pair in zip(network.works, model(network, profile, runtime), strict=True)]
     priced = is_priced(profile)
     layers = []
-    for item, cost in zip(network.works, model(network, profile, runtime), strict=True):
+    for item, cost in zip(network.works, costs, strict=True):
         seconds = cost.cycles / profile.clock_hz
         joules = layer_energy_j(item, cost, profile, seconds) if priced else None
         layers.append(LayerEstimate(item, cost, seconds, joules))
@@ -197,6 +199,7 @@ def _row(layer: LayerEstimate) -> dict[str, Any]:
         "energy_j": layer.energy_j,
         "utilization": layer.utilization,
         "bound": cost.bound,
+        "datapath": cost.datapath,
         "weight_bytes": work.weight_bytes,
         "input_bytes": work.input_bytes,
         "output_bytes": work.output_bytes,

@@ -3,12 +3,15 @@
 Stall-free cycles: SCALE-Sim (Samajdar et al., arXiv 1811.02883), its simulator's "Total Cycles" without bandwidth
 stalls. A layer's memory time is its traffic over each memory's bandwidth; double buffering lets the longer of
 compute and memory hide the shorter, as SCALE-Sim v2 has it. Weights come from outside; a layer whose activations do
-not fit is tiled, and its weights are read once per tile.
+not fit is tiled, and its weights are read once per tile. Where there are datapaths of other
+kinds beside the array, a layer takes the one that is sooner done.
 """
 
-from math import ceil
+from math import ceil, prod
 
 from hwsim.cost_models.cost import LayerCost
+from hwsim.cost_models.datapaths import cheapest
+from hwsim.cost_models.energy import arithmetic_pj
 from hwsim.cost_models.work import FREE, Network, Work
 from hwsim.errors import InputError, unknown
 from hwsim.targets.systolic import Array, SystolicProfile
@@ -50,6 +53,8 @@ def _layer_cost(work: Work, profile: SystolicProfile) -> LayerCost:
         return LayerCost(0.0, 0.0)
     array = profile.array
     compute = _products(work, array) if work.macs else max(work.inputs, work.outputs) / array.vector_lanes
+    datapath = cheapest(work, compute, arithmetic_pj(work, profile.energy.mac_pj), profile)
+    compute = datapath.cycles if datapath else compute
     traffic = _traffic(work, profile)
     memory = max((sum(moved) / profile.memories[name].bytes_per_cycle for name, moved in traffic.items()), default=0)
     return LayerCost(
@@ -58,14 +63,16 @@ def _layer_cost(work: Work, profile: SystolicProfile) -> LayerCost:
         memory_cycles=memory,
         overhead_cycles=array.layer_cycles,
         traffic_bytes=traffic,
-        peak_macs_per_cycle=array.rows * array.cols,
+        peak_macs_per_cycle=max(array.rows * array.cols, work.macs / compute if compute else 0.0),
+        datapath=datapath.name if datapath else "multiply",
+        arithmetic_pj=datapath.energy_pj if datapath else None,
     )
 
 
 def _products(work: Work, array: Array) -> float:
     """Cycles of a layer's products; operands wider than an element's take as many passes as they have parts."""
     m, k, n = work.gemm
-    passes = ceil(work.weight_bits / array.mac_bits) * ceil(work.activation_bits / array.mac_bits)
+    passes = prod(ceil(bits / array.mac_bits) for bits in work.multiplied_bits)
     return passes * work.groups * gemm_cycles(dataflow=array.dataflow, rows=array.rows, cols=array.cols, m=m, k=k, n=n)
 
 

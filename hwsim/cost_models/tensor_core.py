@@ -32,7 +32,7 @@ def network_costs(network: Network, profile: TensorCoreProfile, runtime: str) ->
 def _layer_cost(work: Work, profile: TensorCoreProfile, scale: float) -> LayerCost:
     if work.op in FUSED:
         return LayerCost(0.0, 0.0)
-    bits = next(width for width in WIDTHS if width >= min(max(work.weight_bits, work.activation_bits), WIDTHS[-1]))
+    bits = next(width for width in WIDTHS if width >= min(max(work.multiplied_bits), WIDTHS[-1]))
     compute = _product(work, bits, profile) if work.macs else _lanes(work, profile)
     writes = work.outputs * profile.kernels.output_bytes if work.macs else work.output_bytes
     reads = _touched(work) * work.activation_bits / 8 + work.weight_bytes

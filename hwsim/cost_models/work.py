@@ -7,7 +7,7 @@ import numpy as np
 
 from hwsim.cost_models.dead_channels import live_channels
 from hwsim.errors import GraphError, InputError
-from hwsim.graph import Graph, NodeView, Tensor
+from hwsim.graph import Graph, Levels, NodeView, Tensor
 from hwsim.ops import operators
 from hwsim.simulate.arena import plan
 
@@ -17,6 +17,35 @@ Size = tuple[int, int, int]
 WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv", "batch_matmul")
 FREE = ("reshape", "squeeze", "expand_dims")
 """Operators that move nothing: their output lies where their input lay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Levels that codes stand for.
+
+    Parameters
+    ----------
+    kind : 'binary' (-1, 1), 'ternary' (-1, 0, 1) or 'levels'
+    bits : of a level, sign included: what a multiplier must take
+    terms : powers of two in the level with most of them; 0 where levels are no integers
+    size_bytes : of the tables of all slices
+    """
+
+    kind: str
+    bits: int
+    terms: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, form: Levels) -> "Table":
+        """The table of a tensor."""
+        levels, size_bytes = form.table, form.stored_table.nbytes
+        if levels.dtype.kind == "f":
+            return cls("levels", 32, 0, size_bytes)
+        kind = {(-1, 1): "binary", (-1, 0, 1): "ternary"}.get(tuple(np.unique(levels).tolist()), "levels")
+        low, high = int(levels.min()), int(levels.max())
+        bits = max(high.bit_length() + (low < 0), (-low - 1).bit_length() + 1 if low < 0 else 1)
+        return cls(kind, bits, max(abs(level).bit_count() for level in levels.ravel().tolist()), size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +66,8 @@ class Work:
     other_elements : elements of further computed inputs
     batch : images
     live_channels : input and output channels that count (`dead_channels`); None where all do, or nobody looked
+    weight_table, activation_table : what codes of weights, of the first input stand for; None where they are multiplied
+        as they are
     """
 
     name: str
@@ -54,6 +85,14 @@ class Work:
     other_elements: int = 0
     batch: int = 1
     live_channels: tuple[int, int] | None = None
+    weight_table: Table | None = None
+    activation_table: Table | None = None
+
+    @property
+    def multiplied_bits(self) -> tuple[int, int]:
+        """Widths of what is multiplied, weights and activations: of levels where there are tables, else of codes."""
+        weights, activations = self.weight_table, self.activation_table
+        return weights.bits if weights else self.weight_bits, activations.bits if activations else self.activation_bits
 
     @property
     def inputs(self) -> int:
@@ -77,8 +116,9 @@ class Work:
 
     @property
     def weight_bytes(self) -> float:
-        """Bytes of weights, biases and what belongs to them."""
-        return self.weights * self.weight_bits / 8 + self.bias_bytes
+        """Bytes of weights, their table, biases and what belongs to them."""
+        table = self.weight_table.size_bytes if self.weight_table else 0
+        return self.weights * self.weight_bits / 8 + table + self.bias_bytes
 
     @property
     def is_depthwise(self) -> bool:
@@ -163,7 +203,7 @@ def network_of(graph: Graph) -> Network:
     for place in arena.places.values():
         for position in range(max(place.first, 0), min(place.last, len(live) - 1) + 1):
             live[position] += place.size_bytes
-    constants = sum(tensor.size_bytes for tensor in graph.tensors if tensor.data is not None)
+    constants = sum(tensor.stored_bytes for tensor in graph.tensors if tensor.data is not None)
     views = (NodeView(graph, node) for node in graph.nodes)
     works = tuple(_work(view, channels) for view, channels in zip(views, live_channels(graph), strict=True))
     return Network(graph.name, works, tuple(live), arena.size_bytes, constants, graph=graph)
@@ -201,6 +241,8 @@ def _work(view: NodeView, live: tuple[int, int]) -> Work:
         bias_bytes=sum(tensor.size_bytes for tensor in constants[1:]) if weighted else 0,
         other_elements=sum(prod(tensor.shape) for tensor in others),
         live_channels=live,
+        weight_table=_table(weights),
+        activation_table=_table(first),
     )
 
 
@@ -212,6 +254,10 @@ def _size(tensor: Tensor) -> Size:
 
 def _bits(tensor: Tensor) -> int:
     return getattr(tensor.format, "bits", None) or np.dtype(tensor.dtype).itemsize * 8
+
+
+def _table(tensor: Tensor | None) -> Table | None:
+    return Table.of(tensor.format) if tensor is not None and isinstance(tensor.format, Levels) else None
 
 
 def _kernel(view: NodeView, weights: Tensor | None) -> tuple[int, int]:

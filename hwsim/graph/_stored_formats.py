@@ -25,6 +25,7 @@ from hwsim.quantizers.packing import pack, packed_bytes, unpack
 Add = Callable[[bytes], list[int]]
 Raw = Callable[[object], NDArray[np.uint8]]
 TABLE_DTYPES = ("int32", "float32")
+STORED_DTYPES = ("int8", "uint8", "int16", "uint16", *TABLE_DTYPES)
 
 
 def format_record(form: Format, tensor: Tensor, add: Add) -> dict[str, Any]:
@@ -37,12 +38,14 @@ def format_record(form: Format, tensor: Tensor, add: Add) -> dict[str, Any]:
                   "zero_point": add(little_endian(checked.zero_point)), "axis": checked.axis}  # fmt: skip
         return record if form.bits is None else {**record, "bits": form.bits}
     _check_levels(form, tensor, label)
+    table = form.stored_table
     return {
         "kind": "levels",
         "bits": form.bits,
         "axis": form.axis,
-        "table_dtype": form.table.dtype.name,
-        "table": add(little_endian(form.table)),
+        "levels": table.shape[1],
+        "table_dtype": table.dtype.name,
+        "table": add(little_endian(table)),
         "scale": add(little_endian(form.scale)),
         "thresholds": None if form.thresholds is None else add(little_endian(form.thresholds)),
     }
@@ -99,15 +102,9 @@ def read_codes(raw: NDArray[np.uint8], tensor: Tensor, label: str) -> NDArray[An
 
 
 def _read_levels(record: dict[str, Any], axis: int | None, tensor: Tensor, raw: Raw, label: str) -> Levels:
-    dtype = text(record["table_dtype"])
-    if dtype not in TABLE_DTYPES:
-        raise ModelFormatError(f"{label}: its table is {dtype!r}; expected one of {', '.join(TABLE_DTYPES)}")
     (bits,) = integers([record["bits"]])
     scale = frozen(raw(record["scale"]).view("<f4"), np.float32)
-    table = frozen(raw(record["table"]).view("<i4" if dtype == "int32" else "<f4"), np.dtype(dtype).type)
-    if not scale.size or table.size % scale.size:
-        raise ModelFormatError(f"{label}: has {table.size} levels for {scale.size} tables; expected as many in each")
-    table = table.reshape(scale.size, -1)
+    table = _read_table(record, scale.size, raw, label)
     thresholds = None
     if record["thresholds"] is not None:
         thresholds = frozen(raw(record["thresholds"]).view("<f8"), np.float64)
@@ -119,6 +116,19 @@ def _read_levels(record: dict[str, Any], axis: int | None, tensor: Tensor, raw: 
     form = Levels(table, scale, bits, axis, thresholds)
     _check_levels(form, tensor, label)
     return form
+
+
+def _read_table(record: dict[str, Any], slices: int, raw: Raw, label: str) -> NDArray[Any]:
+    """The levels (slices, count); one row in the file stands for all slices. Version 1 does not state the count."""
+    name = text(record["table_dtype"])
+    if name not in STORED_DTYPES:
+        raise ModelFormatError(f"{label}: its table is {name!r}; expected one of {', '.join(STORED_DTYPES)}")
+    stored = raw(record["table"]).view(np.dtype(name).newbyteorder("<"))
+    table = stored.astype(np.float32 if name == "float32" else np.int32)
+    count = integers([record["levels"]])[0] if "levels" in record else table.size // max(slices, 1)
+    if slices < 1 or count < 1 or table.size not in (count, slices * count):
+        raise ModelFormatError(f"{label}: has {table.size} levels for {slices} tables; expected as many in each")
+    return frozen(np.broadcast_to(table.reshape(-1, count), (slices, count)), table.dtype.type)
 
 
 def _check_levels(form: Levels, tensor: Tensor, label: str) -> None:

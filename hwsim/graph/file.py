@@ -2,15 +2,18 @@ r"""hwsim's own file: a graph, bit for bit.
 
 Layout, all numbers little-endian, in the manner of safetensors (https://github.com/huggingface/safetensors):
 
-    8 bytes     magic, b"HWSIM\x00", the format's version (1), newline
+    8 bytes     magic, b"HWSIM\x00", the format's version (2), newline
     8 bytes     length of the header, padded so that the arrays begin at a multiple of 64
+    32 bytes    SHA-256 of all that follows
     header      JSON: everything but arrays; each array as [offset, size in bytes], counted from the end of the header
-    arrays      raw, each at a multiple of 64; codes of fewer bits than their dtype's packed, low bit first
+    arrays      raw, each at a multiple of 64; codes of fewer bits than their dtype's packed, low bit first; tables of
+                levels in the narrowest dtype, one row where all slices share it
 
-Nothing in it is executed, so that a file from a stranger is safe to read. The bytes of the file that a graph was
-imported from are not kept.
+Version 1, which is read too, has no checksum, and its tables are int32 or float32. Nothing in a file is executed, so
+that one from a stranger is safe to read. The bytes of the file that a graph was imported from are not kept.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -29,9 +32,12 @@ from hwsim.graph._stored import boundary, check_dtype, checked_shape
 from hwsim.graph._stored_formats import format_record, read_codes, read_format, stored_codes
 from hwsim.graph.graph import DTYPES, Graph, Node, Tensor
 
-MAGIC = b"HWSIM\x00\x01\n"
+MAGIC = b"HWSIM\x00\x02\n"
+MAGIC_1 = b"HWSIM\x00\x01\n"
+MAGICS = (MAGIC, MAGIC_1)
 ALIGNMENT = 64
-START = len(MAGIC) + 8
+LENGTH_END = len(MAGIC) + 8
+CHECKSUM_BYTES = 32
 
 
 def save(graph: Graph, path: str | os.PathLike[str]) -> None:
@@ -91,8 +97,11 @@ def _chunks(graph: Graph) -> list[bytes]:
         "outputs": _ints(graph.outputs),
     }
     encoded = json.dumps(header, separators=(",", ":")).encode()
-    encoded += b" " * (-(START + len(encoded)) % ALIGNMENT)
-    return [MAGIC, len(encoded).to_bytes(8, "little"), encoded, *arrays.chunks]
+    encoded += b" " * (-(LENGTH_END + CHECKSUM_BYTES + len(encoded)) % ALIGNMENT)
+    checksum = hashlib.sha256(encoded)
+    for chunk in arrays.chunks:
+        checksum.update(chunk)
+    return [MAGIC, len(encoded).to_bytes(8, "little"), checksum.digest(), encoded, *arrays.chunks]
 
 
 class _Arrays:
@@ -164,19 +173,21 @@ class _Reader:
         return Graph(text(header["name"]), tensors, nodes, inputs, outputs, source_format="hwsim")
 
     def _header(self) -> dict[str, Any]:
-        if self.data[: len(MAGIC)] != MAGIC:
-            raise ModelFormatError(
-                f"begins with {self.data[: len(MAGIC)]!r}; expected {MAGIC!r}: not a .hwsim file of version 1"
-            )
-        end = START + int.from_bytes(self.data[len(MAGIC) : START], "little")
+        magic = self.data[: len(MAGIC)]
+        if magic not in MAGICS:
+            raise ModelFormatError(f"begins with {magic!r}; expected {MAGIC!r}: not a .hwsim file of version 1 or 2")
+        start = LENGTH_END + (CHECKSUM_BYTES if magic == MAGIC else 0)
+        end = start + int.from_bytes(self.data[len(MAGIC) : LENGTH_END], "little")
         if end > len(self.data) or end % ALIGNMENT:
             raise ModelFormatError(
                 f"its header ends at byte {end}; "
                 f"expected a multiple of {ALIGNMENT} within the file's {len(self.data)} bytes"
             )
+        if magic == MAGIC and hashlib.sha256(memoryview(self.data)[start:]).digest() != self.data[LENGTH_END:start]:
+            raise ModelFormatError("its bytes do not have the checksum it states: the file is damaged, get it anew")
         self.arrays = np.frombuffer(self.data, np.uint8)[end:]
         self.left = self.arrays.size
-        (header,) = records([json.loads(self.data[START:end].decode())])
+        (header,) = records([json.loads(self.data[start:end].decode())])
         return header
 
     def _tensor(self, index: int, record: dict[str, Any]) -> Tensor:

@@ -91,6 +91,17 @@ class Levels:
         return cls(table, form.scale.astype(np.float32), form.bits, cut.axis, form.thresholds)
 
     @property
+    def stored_table(self) -> NDArray[Any]:
+        """The table as files and targets hold it: in the narrowest dtype, one row where all slices share it."""
+        shared = len(self.table) > 1 and bool((self.table == self.table[0]).all())
+        rows = self.table[:1] if shared else self.table
+        if rows.dtype.kind == "f":
+            return rows
+        kinds = ("int8", "int16", "int32") if (rows < 0).any() else ("uint8", "uint16", "int32")
+        fits = (kind for kind in kinds if np.iinfo(kind).min <= rows.min() and rows.max() <= np.iinfo(kind).max)
+        return rows.astype(next(fits))
+
+    @property
     def is_per_channel(self) -> bool:
         """Whether there is more than one table."""
         return self.axis is not None and len(self.table) > 1

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import GraphError, UnsupportedError
-from hwsim.graph.formats import Affine, Format
+from hwsim.graph.formats import Affine, Format, Levels
+from hwsim.quantizers.packing import packed_bytes
 
 ABSENT = -1
 Attribute = int | float | bool | str | tuple[int, ...]
@@ -71,6 +72,13 @@ class Tensor:
         if self.dtype not in DTYPES:
             raise UnsupportedError(f"tensor {self.name!r} is {self.dtype}; hwsim computes on {', '.join(DTYPES)}")
         return prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the value as files and targets hold it: codes packed to the format's bits, with their tables."""
+        bits = getattr(self.format, "bits", None)
+        codes = self.size_bytes if bits is None else packed_bytes(prod(self.shape), bits)
+        return codes + (self.format.stored_table.nbytes if isinstance(self.format, Levels) else 0)
 
     @property
     def scale(self) -> float:

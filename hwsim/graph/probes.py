@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import CapacityError
-from hwsim.graph.formats import Affine
+from hwsim.graph.formats import Affine, Levels
 from hwsim.graph.graph import Graph, Tensor
 
 Array = NDArray[Any]
@@ -40,16 +40,23 @@ def _random(tensor: Tensor, samples: int, generator: np.random.Generator) -> Arr
     shape = (samples * tensor.shape[0], *tensor.shape[1:]) if tensor.shape else ()
     kind = np.dtype(tensor.dtype)
     if kind.kind in "iu":
-        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        low, high = _ends(tensor)
         return np.asarray(generator.integers(low, high, shape, kind, endpoint=True))
     if kind.kind == "b":
         return np.asarray(generator.integers(0, 2, shape).astype(kind))
     return np.asarray(generator.uniform(-1, 1, shape).astype(kind))
 
 
+def _ends(tensor: Tensor) -> tuple[int, int]:
+    """The smallest and largest code."""
+    if isinstance(tensor.format, Levels):
+        return 0, tensor.format.table.shape[1] - 1
+    info = np.iinfo(tensor.dtype)
+    return int(info.min), int(info.max)
+
+
 def _extremes(tensor: Tensor) -> tuple[float, float, float]:
     kind = np.dtype(tensor.dtype)
     if kind.kind in "iu":
-        info = np.iinfo(kind)
-        return info.min, info.max, tensor.zero_point if isinstance(tensor.format, Affine) else 0
+        return *_ends(tensor), tensor.zero_point if isinstance(tensor.format, Affine) else 0
     return (0, 1, 0) if kind.kind == "b" else (-1.0, 1.0, 0.0)

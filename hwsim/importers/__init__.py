@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hwsim.errors import InputError, ModelFormatError
 from hwsim.graph import Graph
-from hwsim.graph.file import MAGIC
+from hwsim.graph.file import MAGICS
 
 __all__ = ["load", "load_bytes"]
 
@@ -43,11 +43,11 @@ def load_bytes(data: bytes | bytearray | memoryview, name: str) -> Graph:
     name : the file, for messages and, where the content does not tell, for its kind
     """
     data = bytes(data)
-    if data[4:8] == b"TFL3" or (name.endswith(".tflite") and data[: len(MAGIC)] != MAGIC):
+    if data[4:8] == b"TFL3" or (name.endswith(".tflite") and not data.startswith(MAGICS)):
         from hwsim.importers.tflite import read as read_tflite
 
         return read_tflite(data, name)
-    if data[: len(MAGIC)] == MAGIC or name.endswith(".hwsim"):
+    if data.startswith(MAGICS) or name.endswith(".hwsim"):
         from hwsim.graph.file import read
 
         return read(data, name)

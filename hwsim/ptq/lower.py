@@ -54,16 +54,19 @@ class Coding:
     biases : by node index, real values, where they are not the graph's own
     inputs : by node index, in which codes a layer reads its input, where they are not the tensor's own: it is
         requantized for the layer alone
+    tables : by tensor index, levels with thresholds where codes lie behind a table instead
     """
 
     activations: Mapping[int, Affine]
     weights: Mapping[int, Weights]
     biases: Mapping[int, Reals] = field(default_factory=dict)
     inputs: Mapping[int, Affine] = field(default_factory=dict)
+    tables: Mapping[int, Levels] = field(default_factory=dict)
 
-    def read_by(self, graph: Graph, index: int) -> Affine:
+    def read_by(self, graph: Graph, index: int) -> Format:
         """The codes in which layer `index` reads its input."""
-        return self.inputs.get(index, self.activations[graph.nodes[index].inputs[0]])
+        source = graph.nodes[index].inputs[0]
+        return self.inputs.get(index) or self.tables.get(source) or self.activations[source]
 
 
 def lower(graph: Graph, coding: Coding) -> Graph:
@@ -87,7 +90,7 @@ def lower(graph: Graph, coding: Coding) -> Graph:
     return _pruned(Graph(f"{graph.name} in integers", tuple(tensors), tuple(nodes), graph.inputs, graph.outputs))
 
 
-def bias_scale(activations: Affine, weights: Format) -> Reals:
+def bias_scale(activations: Format, weights: Format) -> Reals:
     """The scale of a layer's sums, float64 (1,) or (channels,): what its biases are multiples of."""
     return np.float64(activations.scale[0]) * weights.scale.astype(np.float64)
 
@@ -110,6 +113,8 @@ def _activation(graph: Graph, index: int, coding: Coding) -> Tensor:
     tensor = graph.tensors[index]
     if tensor.dtype != "float32" or tensor.data is not None:
         return tensor
+    if index in coding.tables:
+        return replace(tensor, dtype="uint8", format=coding.tables[index])
     if index not in coding.activations:
         raise GraphError(f"tensor {tensor.name!r} has no number format; calibrate it or give it one")
     return replace(tensor, dtype="int8", format=coding.activations[index])
@@ -148,7 +153,8 @@ def _layer(graph: Graph, index: int, coding: Coding, tensors: list[Tensor]) -> N
         raise GraphError(f"{label}: its weights have no number format")
     weights = coding.weights[index]
     dtype = "uint8" if isinstance(weights.format, Levels) else "int8"
-    tensors.append(Tensor(f"{old.name}/codes/{index}", old.shape, dtype, weights.format, weights.codes.astype(dtype)))
+    form = replace(weights.format, thresholds=None) if isinstance(weights.format, Levels) else weights.format
+    tensors.append(Tensor(f"{old.name}/codes/{index}", old.shape, dtype, form, weights.codes.astype(dtype)))
     inputs = [node.inputs[0], len(tensors) - 1]
     bias = coding.biases.get(index, _bias(graph, node))
     if bias is not None:

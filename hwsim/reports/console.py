@@ -13,7 +13,7 @@ from hwsim.engines import Engine, engines
 from hwsim.errors import HwsimError
 from hwsim.graph import Graph, NodeView
 from hwsim.graph.graph import shorten
-from hwsim.ops import operator
+from hwsim.ops import _tables, operator
 from hwsim.simulate import compile
 from hwsim.simulate.accumulators import accumulators
 
@@ -199,7 +199,7 @@ def _refusal(view: NodeView, engine: Engine) -> str | None:
         rule = op.rule(engine, view)
         op.check(view)
         op.check_state(view)
-        op.bind(view, rule)
+        _tables.bind(op, view, rule)
     except HwsimError as error:
         return str(error)
     return None

@@ -96,11 +96,12 @@ def print_estimates(
 ) -> None:
     """Summaries side by side, with what to know before believing them; with one target, its layers too."""
     first = estimates[0].network
+    several = len({e.network.name for e in estimates}) > 1
     console.print(f"{first.name}: {len(first.works)} layers, {first.macs:,} MACs", highlight=False)
-    console.print(_summary(estimates))
-    for estimate in estimates if notes_too else ():
-        for note in notes(estimate):
-            console.print(f"{estimate.target.name}: {note}", style="dim", highlight=False, soft_wrap=True)
+    console.print(_summary(estimates, several))
+    about = dict.fromkeys(f"{e.target.name}: {note}" for e in estimates for note in notes(e)) if notes_too else ()
+    for note in about:
+        console.print(note, style="dim", highlight=False, soft_wrap=True)
     if layers and len(estimates) == 1:
         console.print(_layers(estimates[0]))
 
@@ -113,11 +114,14 @@ def write_csv(estimates: Sequence[Estimate], path: Path) -> None:
     write_text(path, pd.concat(tables).to_csv(index=False))
 
 
-def _summary(estimates: Sequence[Estimate]) -> Table:
+def _summary(estimates: Sequence[Estimate], several: bool) -> Table:
+    units = any(datapath(e) not in ("multiply", "-") for e in estimates)
     rows = [
         (
             e.target.name,
             e.runtime or "-",
+            *([e.network.name.rpartition(" ")[2]] if several else []),
+            *([datapath(e)] if units else []),
             si_band(e.latency_s, e.latency_band_s, "s"),
             si_band(e.energy_j, e.energy_band_j, "J"),
             kib(e.peak_sram_bytes),
@@ -126,8 +130,17 @@ def _summary(estimates: Sequence[Estimate]) -> Table:
         )
         for e in estimates
     ]
-    columns = ("target", "runtime", "latency", "energy", "peak SRAM", "flash", "use")
-    return table("", columns, rows, columns[2:])
+    words = ("target", "runtime", *(["weights"] if several else []), *(["by"] if units else []))
+    numbers = ("latency", "energy", "peak SRAM", "flash", "use")
+    return table("", (*words, *numbers), rows, numbers)
+
+
+def datapath(estimate: Estimate) -> str:
+    """What most of the multiply-accumulates are done with; a dash where there are none."""
+    macs: dict[str, int] = {"-": 0}
+    for layer in estimate.layers:
+        macs[layer.cost.datapath] = macs.get(layer.cost.datapath, 0) + layer.work.macs
+    return max((name for name in macs if macs[name]), key=lambda name: macs[name], default="-")
 
 
 def _layers(estimate: Estimate) -> Table:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
-from hwsim.graph import Graph, NodeView
+from hwsim.graph import Graph, Levels, NodeView, Tensor
 from hwsim.ops import operators
 from hwsim.ops._accumulating import REDUCED_INT64, Accumulating, bias_or_zeros, centered_weights, places
 from hwsim.ops._base import code_limits
+from hwsim.ops._tables import read_levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ def _range(view: NodeView) -> tuple[int, int]:
     """The smallest and largest partial sum over all channels."""
     data_at, _ = places(view)
     data = view.input(data_at)
-    smallest, largest = code_limits(data)
-    below, above = min(smallest - data.zero_point, 0), max(largest - data.zero_point, 0)
+    smallest, largest = _values(data)
+    below, above = min(smallest, 0), max(largest, 0)
     weights = _by_channel(view)
     bias = bias_or_zeros(view, weights.shape[1], REDUCED_INT64)
     positive = np.maximum(weights, 0).sum(axis=0, dtype=np.int64)
@@ -74,6 +75,15 @@ def _range(view: NodeView) -> tuple[int, int]:
     high = positive * above + negative * below + np.maximum(bias, 0)
     low = positive * below + negative * above + np.minimum(bias, 0)
     return int(low.min(initial=0)), int(high.max(initial=0))
+
+
+def _values(data: Tensor) -> tuple[int, int]:
+    """The smallest and largest value that a layer multiplies for a code of `data`."""
+    if isinstance(data.format, Levels):
+        levels = read_levels(data)
+        return int(levels[0]), int(levels[-1])
+    low, high = code_limits(data)
+    return low - data.zero_point, high - data.zero_point
 
 
 def _by_channel(view: NodeView) -> NDArray[np.int16]:

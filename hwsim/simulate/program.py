@@ -11,7 +11,7 @@ from hwsim.engines import Engine, Rule
 from hwsim.engines import engine as engine_called
 from hwsim.errors import CapacityError, InputError
 from hwsim.graph import Graph, NodeView
-from hwsim.ops import operator
+from hwsim.ops import _tables, operator
 from hwsim.ops._accumulating import Accumulating
 from hwsim.ops._base import Arrays, Op, Step, code_limits, elements, merge_batch
 from hwsim.ops._fixed import SLACK_BYTES, fix, joined, scratch
@@ -359,7 +359,7 @@ def _bind(view: NodeView, profile: Engine) -> BoundNode:
     rule = op.rule(profile, view)
     op.check(view)
     op.check_state(view)
-    return BoundNode(view, rule, _narrowed(view, op, op.bind(view, rule)))
+    return BoundNode(view, rule, _narrowed(view, op, _tables.bind(op, view, rule)))
 
 
 def _narrowed(view: NodeView, op: Op, step: Step) -> Step:

@@ -65,6 +65,23 @@ class Energy(Section):
     instruction_pj: NotNegative = 0.0
 
 
+class Decoder(Section):
+    """How a machine without a datapath for tables turns codes into what its multipliers take.
+
+    Parameters
+    ----------
+    values_per_cycle : codes looked up in a cycle
+    value_pj : energy of one
+    entries : of the largest table it holds; layers with larger ones are stored as levels
+    overlaps : whether it works while products are formed
+    """
+
+    values_per_cycle: Positive
+    value_pj: NotNegative = 0.0
+    entries: Count = 256
+    overlaps: bool = False
+
+
 class Band(Section):
     """How far measurements of devices that were not fitted lay from the estimate.
 
@@ -108,6 +125,8 @@ class Profile(Section):
     clock_hz : of the compute units
     process_nm : of the energy table
     memories : by name; 'sram' holds activations, 'flash' or 'dram' weights
+    decoder : of codes behind tables; None where weights are stored as the levels they stand for
+    whole_bytes : whether a narrower weight takes a byte all the same
     default_runtime : used where the user names none
     boards : named settings, each `{"clock_hz": 120e6, "memories.flash.wait_states": 5}`
     sources : what `source = "key"` in this file stands for
@@ -124,6 +143,8 @@ class Profile(Section):
     process_nm: Number | None = None
     memories: Mapping[str, Memory]
     energy: Energy = Energy()
+    decoder: Decoder | None = None
+    whole_bytes: bool = False
     default_runtime: str = ""
     boards: Mapping[str, Mapping[str, Number]] = Field(default_factory=dict)
     bands: Bands = Bands()

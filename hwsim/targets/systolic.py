@@ -28,9 +28,27 @@ class Array(Section):
     layer_cycles: NotNegative
 
 
+class Datapath(Section):
+    """Units beside the array that form products in another way; a step is what one of them does in a cycle.
+
+    Parameters
+    ----------
+    steps_per_cycle : of all of them together
+    step_pj : energy of one, but for its table
+    table_pj_per_byte : of a read or write of a table of 8 KiB; of others by the square root of their size
+    table_bytes : the largest table that one of them holds
+    """
+
+    steps_per_cycle: Positive
+    step_pj: NotNegative
+    table_pj_per_byte: NotNegative = 0.0
+    table_bytes: NotNegative = 0.0
+
+
 class SystolicProfile(Profile):
-    """A systolic array with its memories."""
+    """A systolic array with its memories, and datapaths of other kinds by name ('lut', 'bit_serial', ...)."""
 
     kind: Literal["systolic"]
     array: Array
+    datapaths: Mapping[str, Datapath] = Field(default_factory=dict)
     runtimes: Mapping[str, Runtime] = Field(default_factory=dict)

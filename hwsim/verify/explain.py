@@ -12,7 +12,7 @@ from hwsim.errors import HwsimError, InputError
 from hwsim.graph import Affine, NodeView
 from hwsim.graph.graph import shorten
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
-from hwsim.ops import operator
+from hwsim.ops import _tables, operator
 from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_SHIFT, SUMS_INT64, Accumulating, output_stage
 from hwsim.ops._float import FLOAT
 from hwsim.quantizers.multiplier import quantize_multiplier
@@ -95,7 +95,7 @@ def run_node(view: NodeView, rule: Rule, inputs: list[Array], dtypes: list[str] 
     samples = max((a.shape[0] for a in inputs if a.ndim), default=1)
     kinds = dtypes or [tensor.dtype for tensor in view.outputs]
     outputs = [np.empty((samples, *tensor.shape), kind) for tensor, kind in zip(view.outputs, kinds, strict=True)]
-    operator(view).bind(view, rule)(inputs, outputs)
+    _tables.bind(operator(view), view, rule)(inputs, outputs)
     return outputs + [inputs[position] for position in state]
 
 

@@ -1,5 +1,6 @@
 """hwsim's own file: bit for bit, whole or not at all, and safe to read."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from hwsim.errors import GraphError, InputError, ModelFormatError
 from hwsim.graph import Affine, Graph, Node, Tensor
-from hwsim.graph.file import MAGIC, read, save
+from hwsim.graph.file import MAGIC, MAGIC_1, read, save
 from hwsim.importers import load
 
 PLACES = "expected a multiple of 64 within the 128 bytes of arrays"
@@ -42,8 +43,16 @@ def stored(graph: Graph, folder: Path) -> bytes:
 
 def file_of(header: Any, arrays: bytes = b"") -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    text += b" " * (-(48 + len(text)) % 64)
+    return MAGIC + len(text).to_bytes(8, "little") + hashlib.sha256(text + arrays).digest() + text + arrays
+
+
+def version_1(data: bytes) -> bytes:
+    """The same header and arrays as a file of version 1: no checksum, the header padded for its own start."""
+    end = 48 + int.from_bytes(data[8:16], "little")
+    text = data[48:end].rstrip(b" ")
     text += b" " * (-(16 + len(text)) % 64)
-    return MAGIC + len(text).to_bytes(8, "little") + text + arrays
+    return MAGIC_1 + len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def header(**tensor: Any) -> dict[str, Any]:
@@ -178,16 +187,39 @@ def test_unknown_dtype():
 
 
 def test_not_a_file_of_hwsim():
-    expected = f"f: begins with b'PK'; expected {MAGIC!r}: not a .hwsim file of version 1"
+    expected = f"f: begins with b'PK'; expected {MAGIC!r}: not a .hwsim file of version 1 or 2"
     with pytest.raises(ModelFormatError, match=f"^{re.escape(expected)}$"):
         read(b"PK", "f")
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 47, 49])
-def test_header_beyond_the_file(length: int):
-    expected = f"f: its header ends at byte {length + 16}; expected a multiple of 64 within the file's 63 bytes"
+@pytest.mark.parametrize(("magic", "start"), [(MAGIC_1, 16), (MAGIC, 48)])
+def test_header_beyond_the_file(length: int, magic: bytes, start: int):
+    expected = f"f: its header ends at byte {length + start}; expected a multiple of 64 within the file's 63 bytes"
     with pytest.raises(ModelFormatError, match=f"^{re.escape(expected)}$"):
-        read(MAGIC + length.to_bytes(8, "little") + bytes(47), "f")
+        read(magic + length.to_bytes(8, "little") + bytes(47), "f")
+
+
+def test_version_1_is_read(tmp_path: Path):
+    data = stored(some_graph(), tmp_path)
+    (tmp_path / "old.bin").write_bytes(version_1(data))
+    assert stored(load(tmp_path / "old.bin"), tmp_path) == data
+
+
+def test_every_changed_byte_is_noticed(tmp_path: Path):
+    data = stored(some_graph(), tmp_path)
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1 << place % 8
+        with pytest.raises(ModelFormatError):
+            read(bytes(changed))
+
+
+def test_a_file_cut_short_is_noticed(tmp_path: Path):
+    data = stored(some_graph(), tmp_path)
+    expected = "^f: its bytes do not have the checksum it states: the file is damaged, get it anew$"
+    with pytest.raises(ModelFormatError, match=expected):
+        read(data[:-1], "f")
 
 
 @pytest.mark.parametrize(

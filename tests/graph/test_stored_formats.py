@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwsim.cost_models import network_of
 from hwsim.errors import ModelFormatError, UnsupportedError
 from hwsim.graph import Affine, Graph, Levels, Tensor
-from hwsim.graph.file import MAGIC, read, save
+from hwsim.graph.file import read, save
 from hwsim.quantizers.binary import binary, ternary
 from hwsim.quantizers.codebook import codebook
 from hwsim.quantizers.companding import Companding
 from hwsim.quantizers.granularity import per_channel, per_group
 from hwsim.quantizers.powers import additive_powers_of_two, powers_of_two
+from tests.graph.test_file import file_of, version_1
 
 WEIGHTS = np.random.default_rng(3).normal(0, 1, (5, 7))
 FORMS = {
@@ -47,12 +49,10 @@ def stored(tensor: Tensor, folder: Path) -> bytes:
 
 def damaged(data: bytes, **changes: Any) -> bytes:
     """The same file with other entries in its only format."""
-    end = 16 + int.from_bytes(data[8:16], "little")
-    header = json.loads(data[16:end])
+    end = 48 + int.from_bytes(data[8:16], "little")
+    header = json.loads(data[48:end])
     header["tensors"][0]["format"].update(changes)
-    text = json.dumps(header).encode()
-    text += b" " * (-(16 + len(text)) % 64)
-    return MAGIC + len(text).to_bytes(8, "little") + text + data[end:]
+    return file_of(header, data[end:])
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -82,6 +82,53 @@ def test_affine_codes_of_few_bits_are_packed(bits, dtype, tmp_path):
     np.testing.assert_array_equal(after.data, codes)
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_flash_is_what_the_file_holds_of_constants(name, tmp_path):
+    """Packed codes, and the tables in their narrowest dtype, one row where all slices share it."""
+    tensor = held(FORMS[name], thresholds=None)
+    data = stored(tensor, tmp_path)
+    (record,) = json.loads(data[48 : 48 + int.from_bytes(data[8:16], "little")])["tensors"]
+    assert record["data"][1] == (35 * FORMS[name].bits + 7) // 8
+    assert tensor.stored_bytes == record["data"][1] + record["format"]["table"][1]
+    assert network_of(one(tensor)).flash_bytes == tensor.stored_bytes
+
+
+def test_a_table_that_all_channels_share_is_stored_once(tmp_path):
+    tensor = held(FORMS["apot"], thresholds=None)
+    assert tensor.format.table.shape == (7, 15)
+    assert tensor.format.stored_table.shape == (1, 15)
+    assert tensor.stored_bytes == (35 * 4 + 7) // 8 + 15
+    table = read(stored(tensor, tmp_path)).tensors[0].format.table
+    np.testing.assert_array_equal(table, tensor.format.table)
+    assert not table.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(-128, 127, "int8"), (-1, 128, "int16"), (0, 255, "uint8"), (0, 256, "uint16"), (-(2**15), 0, "int16"),
+     (0, 65536, "int32"), (-32769, 5, "int32")],
+)  # fmt: skip
+def test_tables_take_the_narrowest_dtype(low, high, expected):
+    table = Levels(np.array([[low, high]], np.int32), np.ones(1, np.float32), 1).stored_table
+    assert (table.dtype.name, table.tolist()) == (expected, [[low, high]])
+
+
+def test_version_1_tables_are_read(tmp_path):
+    """As they were written: int32, a row for each slice, no count of levels."""
+    tensor = held(FORMS["apot"])
+    data = stored(tensor, tmp_path)
+    end = 48 + int.from_bytes(data[8:16], "little")
+    header = json.loads(data[48:end])
+    form = header["tensors"][0]["format"]
+    arrays = data[end:] + bytes(-(len(data) - end) % 64)
+    form.pop("levels")
+    form.update(table_dtype="int32", table=[len(arrays), 7 * 15 * 4])
+    old = version_1(file_of(header, arrays + tensor.format.table.astype("<i4").tobytes()))
+    after = read(old).tensors[0]
+    assert after.format.same_as(tensor.format)
+    np.testing.assert_array_equal(after.data, tensor.data)
+
+
 def test_constants_without_thresholds(tmp_path):
     after = read(stored(held(FORMS["ternary"], thresholds=None), tmp_path)).tensors[0]
     assert after.format.thresholds is None
@@ -100,21 +147,25 @@ def test_groups_have_no_place_in_a_graph():
         ({"bits": 1}, "tensor 0 'w': has 3 levels behind 1 bits; expected 1 to 8 bits, and 2 to 2^bits"),
         ({"bits": 9}, "tensor 0 'w': has 3 levels behind 9 bits; expected 1 to 8 bits, and 2 to 2^bits"),
         ({"bits": 3}, "tensor 0 'w': holds 9 bytes; [5, 7] of 3 bits needs 14: the file is damaged"),
-        ({"table_dtype": "int64"}, "tensor 0 'w': its table is 'int64'; expected one of int32, float32"),
+        (
+            {"table_dtype": "int64"},
+            "tensor 0 'w': its table is 'int64'; expected one of int8, uint8, int16, uint16, int32,",
+        ),
         ({"axis": 0}, "tensor 0 'w': has 1 scales; expected 1, or 5 along axis 0"),
         ({"thresholds": [0, 4]}, "cannot read tensor 0 (ValueError: "),
+        ({"levels": 2}, "tensor 0 'w': has 3 levels for 1 tables; expected as many in each"),
+        ({"levels": 0}, "tensor 0 'w': has 3 levels for 1 tables; expected as many in each"),
         ({"scale": [0, 0]}, "tensor 0 'w': has 3 levels for 0 tables; expected as many in each"),
         ({"kind": "lut"}, "tensor 0 'w': has number format 'lut'; expected 'affine' or 'levels'"),
-        ({"table": [64, 12]}, "tensor 0 'w': its levels are not finite and ascending"),
+        ({"table": [0, 3]}, "tensor 0 'w': its levels are not finite and ascending"),
         ({"bits": "2"}, "cannot read tensor 0 (TypeError: "),
     ],
 )
 def test_impossible_levels_are_refused(changes, message, tmp_path):
     data = bytearray(stored(held(FORMS["ternary"]), tmp_path))
-    end = 16 + int.from_bytes(data[8:16], "little")
-    data[end + 64 : end + 128] = np.arange(16, 0, -1).astype("<f4").tobytes()  # where the scale was
-    if "table" not in changes:
-        data = bytearray(stored(held(FORMS["ternary"]), tmp_path))
+    if "table" in changes:
+        end = 48 + int.from_bytes(data[8:16], "little")
+        data[end : end + 3] = bytes([2, 1, 0])
     with pytest.raises(ModelFormatError, match=f"^g: {re.escape(message)}"):
         read(damaged(bytes(data), **changes), "g")
 
@@ -128,14 +179,14 @@ def test_codes_beyond_the_table_are_refused(tmp_path):
     data = bytearray(stored(tensor, tmp_path))
     data[-9:] = b"\xff" * 8 + b"\x3f"
     with pytest.raises(ModelFormatError, match=message):
-        read(bytes(data))
+        read(damaged(bytes(data)))
 
 
 def test_bits_behind_the_last_code_are_refused(tmp_path):
     data = bytearray(stored(held(FORMS["ternary"]), tmp_path))
     data[-1] |= 0x80
     with pytest.raises(ModelFormatError, match=r"has bits behind its last code; expected zeros: the file is damaged$"):
-        read(bytes(data))
+        read(damaged(bytes(data)))
 
 
 @pytest.mark.parametrize(
