@@ -12,13 +12,13 @@ from hwsim.ptq.choose import Widths, choose
 from hwsim.ptq.formats import FORMATS, activation_levels, decoded, product_codebooks, weights_in
 from hwsim.ptq.lower import Coding, Weights, lower
 from hwsim.ptq.observe import Seen
-from tests.ptq.test_lower import codes_of, network, samples, seen  # noqa: F401
+from tests.ptq.test_lower import codes_of
 
 EVERY = [(kind, bits) for kind, (low, high) in FORMATS.items() for bits in sorted({low, min(4, high), high})]
 
 
 @pytest.mark.parametrize(("kind", "bits"), EVERY)
-def test_every_format_runs_as_the_integers_it_stands_for(network, samples, seen, kind, bits, tmp_path):  # noqa: F811
+def test_every_format_runs_as_the_integers_it_stands_for(network, samples, seen, kind, bits, tmp_path):
     """The layer computes what it computes with the levels as plain int8 weights; the file keeps it so."""
     coding = choose(network, seen, Widths())
     weights = weights_in(network, 2, kind, bits)
@@ -40,21 +40,21 @@ def test_every_format_runs_as_the_integers_it_stands_for(network, samples, seen,
 
 
 @pytest.mark.parametrize("kind", ["uniform", "apot", "log", "codebook", "lcq", "bases", "product"])
-def test_more_bits_come_closer(network, kind):  # noqa: F811
+def test_more_bits_come_closer(network, kind):
     data = network.tensors[5].data.astype(np.float64)
     errors = [((decoded(weights_in(network, 2, kind, bits)) - data) ** 2).sum() / (data**2).sum() for bits in (2, 4, 6)]
     assert errors[0] < (0.75 if kind == "log" else 0.4)  # log: the scale is not fitted
     assert errors[1] < errors[0] and errors[2] <= errors[1] * 1.01
 
 
-def test_a_layer_of_a_shared_codebook_has_one_table(network):  # noqa: F811
+def test_a_layer_of_a_shared_codebook_has_one_table(network):
     for kind in ("lcq", "codebook", "apot"):
         form = weights_in(network, 2, kind, 4).format
         assert isinstance(form, Levels) and form.scale.size == 6 and form.stored_table.shape[0] == 1
 
 
 @pytest.mark.parametrize("kind", ["lcq", "pot", "apot", "ternary", "log"])
-def test_three_levels_are_ternary_whatever_their_name(network, kind):  # noqa: F811
+def test_three_levels_are_ternary_whatever_their_name(network, kind):
     weights = weights_in(network, 2, kind, 2)
     assert isinstance(weights.format, Levels) and weights.format.stored_table.tolist() == [[-1, 0, 1]]
     data = network.tensors[5].data.astype(np.float64)
@@ -62,7 +62,7 @@ def test_three_levels_are_ternary_whatever_their_name(network, kind):  # noqa: F
     assert error == pytest.approx(plain, rel=1e-3) or kind == "log"
 
 
-def test_product_weights_are_sums_of_whole_vectors(network):  # noqa: F811
+def test_product_weights_are_sums_of_whole_vectors(network):
     weights = weights_in(network, 2, "product", 4)
     books, matrix, spread = product_codebooks(network.tensors[5].data.astype(np.float64), 4, 0)
     assert books.codebooks.shape == (2, 27, 16, 2)
@@ -76,7 +76,7 @@ def test_product_weights_are_sums_of_whole_vectors(network):  # noqa: F811
             assert np.abs(pairs[row, part] - sum(vectors)).max() <= 1
 
 
-def test_activations_behind_tables_end_to_end(network, samples, seen):  # noqa: F811
+def test_activations_behind_tables_end_to_end(network, samples, seen):
     """A network whose inner tensor is behind LCQ's table stays near the float one."""
     coding = choose(network, seen, Widths())
     form = activation_levels(seen[3], 6)
@@ -95,7 +95,7 @@ def test_activations_behind_tables_end_to_end(network, samples, seen):  # noqa: 
     assert np.abs((run["c"] - zero) * scale - real["c"]).mean() < 0.05 * np.abs(real["c"]).max()
 
 
-def test_what_does_not_exist_is_named(network):  # noqa: F811
+def test_what_does_not_exist_is_named(network):
     with pytest.raises(InputError, match=r"^unknown weight format 'lqc'; did you mean 'lcq'\?"):
         weights_in(network, 2, "lqc", 4)
     with pytest.raises(InputError, match=r"^pot weights of 5 bits; expected 2 to 4$"):
