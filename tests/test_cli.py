@@ -289,9 +289,7 @@ def test_verify_output_stage(command, folder):
 def test_engines_lists_them(command):
     status, out, err = command("engines")
     assert (status, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines() if line.strip() and line.split()[0] in hwsim.engines()] == [
-        *hwsim.engines()
-    ]
+    assert [name for name in re.findall(r"(?m)^ {0,3}(\S+)", out) if name in hwsim.engines()] == [*hwsim.engines()]
     status, out, err = command("engines", "--json")
     assert (status, err, list(json.loads(out))) == (0, "", [*hwsim.engines()])
 

@@ -109,7 +109,7 @@ def test_layer_equals_exact_fractions(engine, op):
         precision = LAYERS[engine][1]
         got = hwsim.simulate(graph, inputs, engine).outputs[0].reshape(4, *y.shape)
         for row in range(4):
-            acc = sums(graph, inputs[0][row : row + 1]).reshape(y.shape)
+            acc = sums(graph, inputs[0].reshape(4, *x.shape)[row]).reshape(y.shape)
             for place, code in np.ndenumerate(got[row]):
                 real = float(reals[place[-1] % len(reals)])
                 value = way(int(acc[place]), real) + y.zero_point
@@ -150,8 +150,9 @@ def test_sum_equals_exact_fractions(engine):
         tensors = [graph.tensors[i] for i in graph.nodes[0].inputs]
         y = graph.tensors[graph.outputs[0]]
         given = iter(inputs)
-        values = [next(given) if t.data is None else np.broadcast_to(t.data, (4, *t.shape[1:])) for t in tensors]
-        got = hwsim.simulate(graph, inputs, engine).outputs[0].reshape(values[0].shape)
+        rows = [next(given).reshape(4, *t.shape) if t.data is None else t.data[None] for t in tensors]
+        values = [np.broadcast_to(v, (4, *y.shape)) for v in rows]
+        got = hwsim.simulate(graph, inputs, engine).outputs[0].reshape(4, *y.shape)
         ratios = [t.scale / y.scale for t in tensors]
         low, high = naive.activation_range(graph.nodes[0].attributes["activation"], y.scale, y.zero_point, y.dtype)
         for place, code in np.ndenumerate(got):
