@@ -48,9 +48,16 @@ def whole(generator, shape):
 
 
 def inputs_of(graph):
-    """Beyond the fused activations; above 0 for what has no value below."""
-    inputs = [x * 8 if x.dtype == np.float32 else x for x in random_inputs(graph, 3)]
-    return [np.abs(x) + np.float32(0.1) for x in inputs] if graph.nodes[0].op == "rsqrt" else inputs
+    """Beyond the fused activations; above 0 for what has no value below.
+
+    The sums of layers are beyond them as they are: larger ones would only round more coarsely beside what an activation
+    leaves of the range that the tolerance counts in.
+    """
+    op, inputs = graph.nodes[0].op, random_inputs(graph, 3)
+    if op in ("conv2d", "depthwise_conv2d", "fully_connected"):
+        return inputs
+    inputs = [x * 8 if x.dtype == np.float32 else x for x in inputs]
+    return [np.abs(x) + np.float32(0.1) for x in inputs] if op == "rsqrt" else inputs
 
 
 def layer(op, x, weights, bias, out, **options):
@@ -154,7 +161,7 @@ def test_operator_agrees_with_litert(op):
         pytest.skip("needs the package ai-edge-litert: pip install 'hwsim[verify]'")
     graph = floated(many(op, "int8", 12, seed=1))
     inputs = inputs_of(graph)
-    for against in ("litert-reference", "xnnpack"):
+    for against in ("litert-reference", "xnnpack") if op != "elu" else ("xnnpack",):  # the reference has no ELU
         check = hwsim.verify(graph, inputs, engine="float", against=against)
         assert check.agrees, f"{against}: {check.explanation}"
         assert check.compared == len(check.tensors) >= 12
