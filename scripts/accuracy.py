@@ -33,6 +33,17 @@ COLUMNS = (
 )
 
 
+AIMS = (
+    ("Cortex-M latency", 0.08, "cortex_m", "device", "latency"),
+    ("Cortex-M energy", 0.15, "cortex_m", "device", "energy"),
+    ("Edge TPU", 0.12, "edge_tpu", "network", "latency"),
+    ("Edge TPU", 0.12, "edge_tpu", "device", "latency"),
+    ("Cortex-A", 0.20, "cortex_a", "network", "latency"),
+    ("Cortex-A", 0.20, "cortex_a", "device", "latency"),
+    ("xG24 cycles of layers", 0.15, "mvp", "network", "latency"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A class of devices.
@@ -58,6 +69,9 @@ SUBJECTS = (
         ("device",),
         "Cortex-M4, M33 and M7 on six boards with eleven runtimes: MLPerf Tiny v0.5 to v1.3 and ST's model zoo. "
         "A runtime that was measured on one board only cannot be held out with it; those rows are not counted. "
+        "Two boards bound the figure. The PSoC 62 takes about 30 % more cycles than estimated without it: its share of "
+        "fetches that wait for flash is not known before something was measured on it. The STM32H747, whose core runs "
+        "at twice the clock of its buses, takes longer than the H7A3's fit says, which no constant here explains. "
         "Cortex-M0+, M55 and M85 have no measurement here: their estimates come from their instruction sets.",
     ),
     Subject(
@@ -107,22 +121,27 @@ def main() -> None:
     """Evaluate every class, then write the page and, if wanted, the bands."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="where SCALE-Sim's cycles are")
-    parser.add_argument("--only", choices=[subject.name for subject in SUBJECTS], help="print this class alone")
+    parser.add_argument("--only", choices=[s.name for s in SUBJECTS], help="print this class alone")
+    parser.add_argument("--without", nargs="*", default=[], help="leave out class, class-hold_out or relabelled")
     parser.add_argument("--rows", type=Path, help="keep held-out rows in this folder, and take those that are there")
     parser.add_argument("--bands", action="store_true", help="write the targets' bands from the held-out rows")
     options = parser.parse_args()
-    chosen = [subject for subject in SUBJECTS if options.only in (None, subject.name)]
+    chosen = [s for s in SUBJECTS if options.only in (None, s.name) and s.name not in options.without]
     found: dict[tuple[str, str], pd.DataFrame] = {}
     for subject in chosen:
         rows = read_measurements(MEASUREMENTS / f"{subject.name}.csv")
         for hold_out in subject.hold_outs:
+            if f"{subject.name}-{hold_out}" in options.without:
+                continue
             found[subject.name, hold_out] = kept(subject, rows, hold_out, options.rows)
             print(_row(subject.name, hold_out, "latency", found[subject.name, hold_out]), flush=True)
         if options.bands:
             write_bands(subject, found[subject.name, subject.hold_outs[0]])
     if options.only is None:
-        rows = relabelled(read_measurements(MEASUREMENTS / "cortex_a.csv"))
-        other = kept(SUBJECTS[1], rows, "network", options.rows, "-relabelled")
+        other = None
+        if SUBJECTS[1] in chosen and "relabelled" not in options.without:
+            rows = relabelled(read_measurements(MEASUREMENTS / "cortex_a.csv"))
+            other = kept(SUBJECTS[1], rows, "network", options.rows, "-relabelled")
         PAGE.write_text("\n\n".join(page(found, other, options.shared)) + "\n", encoding="utf-8")
 
 
@@ -136,7 +155,7 @@ def kept(
     if not path.exists():
         write_text(path, evaluated(subject, rows, hold_out).to_csv(index=False))
     words = ("group", "target", "device", "runtime", "network", "layer", "part")
-    return pd.read_csv(path, dtype=dict.fromkeys(words, str)).fillna({"layer": "", "part": "", "runtime": ""})
+    return pd.read_csv(path, dtype=dict.fromkeys(words, object)).fillna({"layer": "", "part": "", "runtime": ""})
 
 
 def evaluated(subject: Subject, rows: Sequence[Measurement], hold_out: str) -> pd.DataFrame:
@@ -155,7 +174,7 @@ def write_bands(subject: Subject, rows: pd.DataFrame) -> None:
         write_text(machine.path, with_bands(machine, rows, f"{subject.name}.csv"))
 
 
-def page(found: dict[tuple[str, str], pd.DataFrame], other: pd.DataFrame, shared: Path) -> Iterator[str]:
+def page(found: dict[tuple[str, str], pd.DataFrame], other: pd.DataFrame | None, shared: Path) -> Iterator[str]:
     """The page, paragraph by paragraph."""
     yield "# Accuracy of estimates"
     yield (
@@ -168,7 +187,10 @@ def page(found: dict[tuple[str, str], pd.DataFrame], other: pd.DataFrame, shared
     lines = [_row(name, hold_out, "latency", rows) for (name, hold_out), rows in found.items()]
     lines += [_row(name, how, "energy", rows) for (name, how), rows in found.items() if name in ("cortex_m", "gap")]
     yield table(COLUMNS, [line for line in lines if line])
-    ratio = tensor_core_ratio(found["gpu_t4", "network"])
+    left_out = [f"{s.name} by {how}" for s in SUBJECTS for how in s.hold_outs if (s.name, how) not in found]
+    if left_out:
+        yield f"Not evaluated in this run: {', '.join(left_out)}."
+    ratio = tensor_core_ratio(found["gpu_t4", "network"]) if ("gpu_t4", "network") in found else {}
     yield "## Aims"
     yield table(("figure", "aim", "reached", ""), list(aims(found, ratio)))
     yield (
@@ -178,11 +200,13 @@ def page(found: dict[tuple[str, str], pd.DataFrame], other: pd.DataFrame, shared
     for subject in SUBJECTS:
         yield f"## {subject.name}"
         yield subject.about
-        if subject.name == "cortex_m":
+        if subject.name == "cortex_m" and ("cortex_m", "device") in found:
             yield from cortex_m(found["cortex_m", "device"])
-        if subject.name == "cortex_a":
+        if other is not None and subject.name == "cortex_a":
             yield relabelling(found["cortex_a", "network"], other)
-        if subject.name == "gpu_t4":
+        elif subject.name == "cortex_a":
+            yield "The other reading of six rows, whose notes say that their runtime is inferred, was not evaluated."
+        if ratio and subject.name == "gpu_t4":
             yield "8-bit over 4-bit time of ResNet-50: " + ", ".join(f"{k} {v:.3f}" for k, v in ratio.items()) + "."
     yield "## Ethos-U55 beside Vela 5.2.0"
     yield "Vela estimates too; neither is silicon. Cycles with weights as small as Vela encoded them, and unknown."
@@ -196,18 +220,18 @@ def page(found: dict[tuple[str, str], pd.DataFrame], other: pd.DataFrame, shared
 
 def aims(found: dict[tuple[str, str], pd.DataFrame], ratio: dict[str, float]) -> Iterator[tuple[str, ...]]:
     """Each figure, what was aimed at, what was reached, and whether that is enough."""
-    yield _aim("Cortex-M latency, device held out, median", 0.08, _median(found["cortex_m", "device"]))
-    errors = errors_of(found["cortex_m", "device"])
-    quarter = errors.within[1] if errors else 0.0
-    met = "met" if quarter >= 0.9 else "not met"
-    yield "Cortex-M latency, device held out, within 25 %", "90 % of rows", f"{quarter:.0%}", met
-    yield _aim("Cortex-M energy, median", 0.15, _median(found["cortex_m", "device"], "energy"))
-    yield _aim("Edge TPU, network held out, median", 0.12, _median(found["edge_tpu", "network"]))
-    yield _aim("Edge TPU, device held out, median", 0.12, _median(found["edge_tpu", "device"]))
-    yield _aim("Cortex-A, network held out, median", 0.20, _median(found["cortex_a", "network"]))
-    yield _aim("Cortex-A, device held out, median", 0.20, _median(found["cortex_a", "device"]))
-    yield _aim("xG24 layers, network held out, median", 0.15, _median(found["mvp", "network"]))
-    yield _aim("T4, ratio of 8 to 4 bits, held out, error", 0.10, abs(ratio["held out"] / ratio["measured"] - 1))
+    for what, limit, name, hold_out, figure in AIMS:
+        if (name, hold_out) in found:
+            reached = _median(found[name, hold_out], figure)
+            met = "met" if reached < limit else "not met"
+            yield f"{what}, {hold_out} held out, median", f"under {limit:.0%}", f"{reached:.1%}", met
+    errors = errors_of(found["cortex_m", "device"]) if ("cortex_m", "device") in found else None
+    if errors:
+        met = "met" if errors.within[1] >= 0.9 else "not met"
+        yield "Cortex-M latency, device held out, within 25 %", "90 % of rows", f"{errors.within[1]:.0%}", met
+    if ratio:
+        error = abs(ratio["held out"] / ratio["measured"] - 1)
+        yield "T4, 8 over 4 bits, held out, error", "within 10 %", f"{error:.1%}", "met" if error <= 0.1 else "not met"
 
 
 def cortex_m(rows: pd.DataFrame) -> Iterator[str]:
@@ -256,10 +280,6 @@ def _cells(errors: object) -> tuple[str, ...]:
 def _median(rows: pd.DataFrame, what: str = "latency") -> float:
     errors = errors_of(rows, what)
     return errors.median if errors else float("nan")
-
-
-def _aim(what: str, limit: float, reached: float) -> tuple[str, ...]:
-    return what, f"under {limit:.0%}", f"{reached:.1%}", "met" if reached < limit else "not met"
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def simple_rules(rows: pd.DataFrame) -> pd.DataFrame:
         rates = others.groupby(["core", "part"])["rate"].median()
         same = others.groupby(["core", "network", "layer", "part"])["cycles"].median()
         places = np.flatnonzero(table["group"] == group)
-        macs[places] = [rates.get((r.core, r.part), np.nan) * r.macs or np.nan for r in here.itertuples()]
+        macs[places] = [rates.get((r.core, r.part), np.nan) * (r.macs or np.nan) for r in here.itertuples()]
         network[places] = [same.get((r.core, r.network, r.layer, r.part), np.nan) for r in here.itertuples()]
     return rows.assign(macs_s=macs / clock, network_s=network / clock)
 
