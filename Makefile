@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 
-.PHONY: demo test check clean agreement benchmarks conformance mixed
+.PHONY: demo test check clean agreement conformance onnx_torch benchmarks accuracy formats ptq mixed torch
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -20,14 +20,35 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The pages under docs/ that scripts write. Each runs for minutes; those with networks and images need them at hand.
+agreement: $(VENV)/.dev
+	$(BIN)/python scripts/agreement.py $(MODELS)
+
+conformance: $(VENV)/.dev
+	$(BIN)/python scripts/conformance.py
+
+onnx_torch: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[onnx,torch]'
+	$(BIN)/python scripts/conformance_onnx_torch.py
+
 benchmarks: $(VENV)/.dev
 	$(BIN)/python scripts/benchmarks.py $(MODELS)
+
+accuracy: $(VENV)/.dev
+	$(BIN)/python scripts/accuracy.py
+
+formats: $(VENV)/.dev
+	$(BIN)/python scripts/formats.py $(MODELS) $(DATA)
+
+ptq: $(VENV)/.dev
+	$(BIN)/python scripts/ptq.py $(DATA) $(MODELS)
 
 mixed: $(VENV)/.dev
 	$(BIN)/python scripts/mixed.py $(MODELS) $(DATA)
 
-agreement: $(VENV)/.dev
-	$(BIN)/python scripts/agreement.py $(MODELS)
+torch: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch]'
+	$(BIN)/python scripts/qat.py $(DATA) build/qat
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "hwsim needs Python 3.11 or newer, this is " + sys.version)'
@@ -40,9 +61,6 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[verify,dev]'
 	touch $@ $(VENV)/.core
-
-conformance: $(VENV)/.dev
-	$(BIN)/python scripts/conformance.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

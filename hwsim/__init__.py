@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwsim.errors import HwsimError as HwsimError
     from hwsim.graph import Graph as Graph
     from hwsim.importers import load as load
+    from hwsim.ptq.pipeline import quantize as quantize
     from hwsim.reports.page import report as report
     from hwsim.simulate import compile as compile
     from hwsim.simulate import simulate as simulate
@@ -31,6 +32,7 @@ _HOMES = {
     "estimate": "hwsim.cost_models",
     "fit": "hwsim.cost_models.fit",
     "load": "hwsim.importers",
+    "quantize": "hwsim.ptq.pipeline",
     "report": "hwsim.reports.page",
     "simulate": "hwsim.simulate",
     "solve": "hwsim.solver.mixed",

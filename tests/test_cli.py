@@ -337,7 +337,7 @@ MISSING_AGAINST = "--against is missing; name a real engine (`hwsim engines` lis
         ("verify --golden odd.npz", "odd.npz: unknown key of conv2d 'wieghts'; did you mean 'weights'?"),
         ("verify --golden odd.npz --engine tflite", "unknown engine 'tflite'; did you mean 'tflite-micro'?"),
         ("verify layers.tflite --golden golden.npz --against xnnpack",
-         "--golden and --against exclude each other; give one of them"),
+         "--golden, --against and --simulated exclude each other; give one of them"),
         ("verify layers.tflite --golden golden.npy", "golden.npy: expected a .npz file with recorded tensors"),
         ("verify layers.tflite --golden none.npz", "none.npz: no such file; expected a .npy or .npz file"),
         ("verify layers.tflite --golden bad.npz", "bad.npz: not a readable .npy or .npz file (File is not a zip file)"),

@@ -12,7 +12,12 @@ def engines(json: Json = False) -> None:
     if json:
         print_json(
             {
-                e.name: {"summary": e.summary, "processor": e.processor, "source": e.source}
+                e.name: {
+                    "summary": e.summary,
+                    "processor": e.processor,
+                    "source": e.source,
+                    "variants": [f"{e.name}:{variant}" for variant in e.variants],
+                }
                 for e in hwsim.engines().values()
             }
         )

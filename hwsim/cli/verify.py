@@ -26,6 +26,9 @@ def verify(
         typer.Option(help=".npz with recorded tensors under their names, or without MODEL one layer (docs/verify.md)"),
     ] = None,
     engine: EngineName = None,
+    other: Annotated[
+        str | None, typer.Option("--simulated", help="an engine to simulate and compare with, in place of a real one")
+    ] = None,
     input: InputFile = None,
     samples: Samples = 20,
     seed: Seed = 0,
@@ -35,12 +38,12 @@ def verify(
     """Compare every tensor with a real engine or a recording; explain the first difference."""
     from hwsim.reports.console import check_facts, print_check, print_json
 
-    if golden is not None and against is not None:
-        raise InputError("--golden and --against exclude each other; give one of them")
+    if sum(option is not None for option in (golden, against, other)) > 1:
+        raise InputError("--golden, --against and --simulated exclude each other; give one of them")
     announce_compilation()
     if model is None:
         check = _verify_layer(golden, engine, input)
-    elif golden is None and against is None and engine is None:
+    elif golden is None and against is None and engine is None and other is None:
         raise InputError(
             "--against is missing; name a real engine (`hwsim engines` lists them) or give --golden FILE.npz"
         )
@@ -49,9 +52,8 @@ def verify(
         simulated = engine or against or "litert-reference"
         x = None if golden is not None and input is None else inputs(graph, input, samples, seed, extremes=True)
         with progress_bar("verifying", rows(x or [])) as advance:
-            check = hwsim.verify(
-                graph, x, engine=simulated, against=golden or against, stateful=stateful, progress=advance
-            )
+            reference = hwsim.compile(graph, other) if other else golden or against
+            check = hwsim.verify(graph, x, engine=simulated, against=reference, stateful=stateful, progress=advance)
     if json:
         print_json(check_facts(check))
     else:

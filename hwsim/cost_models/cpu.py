@@ -97,7 +97,8 @@ def _layer_cost(work: Work, profile: CpuProfile, runtime: CpuRuntime) -> LayerCo
         return LayerCost(0.0, 0.0)
     core = profile.core
     kernel, counts = instructions(work, runtime.loops, core.isa)
-    factor = runtime.overall * float(getattr(runtime, kernel) if kernel in WEIGHTED_KERNELS else runtime.other)
+    own: float = getattr(runtime, kernel) if kernel in WEIGHTED_KERNELS else runtime.other
+    factor = runtime.overall * own
     executed = factor * sum(count for name, count in counts.items() if name not in STALLS)
     compute = factor * sum(count * _latency(name, profile) for name, count in counts.items()) / core.issue
     traffic = _traffic(work, profile)

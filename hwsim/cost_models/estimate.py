@@ -140,15 +140,19 @@ def estimate(
     profile = machine.profile
     chosen = _runtime(profile, runtime)
     work = _network(network)
+    return Estimate(work, machine, chosen, costed(work, profile, chosen))
+
+
+def costed(network: Network, profile: Profile, runtime: str) -> tuple[LayerEstimate, ...]:
+    """Every layer's cost on the machine of `profile`, with the kernels of `runtime` (empty where it has none)."""
     model: CostModel = import_module(f"hwsim.cost_models.{profile.kind}").network_costs
-    costs = model(work, profile, chosen)
     priced = is_priced(profile)
     layers = []
-    for item, cost in zip(work.works, costs, strict=True):
+    for item, cost in zip(network.works, model(network, profile, runtime), strict=True):
         seconds = cost.cycles / profile.clock_hz
         joules = layer_energy_j(item, cost, profile, seconds) if priced else None
         layers.append(LayerEstimate(item, cost, seconds, joules))
-    return Estimate(work, machine, chosen, tuple(layers))
+    return tuple(layers)
 
 
 def _target(name: str | Path | Target, settings: Mapping[str, float] | None) -> Target:

@@ -2,13 +2,16 @@
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
 from hwsim.cost_models.accuracy import Accuracy, held_out
 from hwsim.cost_models.fit import Fit
 from hwsim.targets import Target, checked
+
+if TYPE_CHECKING:
+    import pandas
 
 DIGITS = 6
 
@@ -28,14 +31,27 @@ def fitted_file(fit: Fit, target: Target, measurements: str) -> str:
             number = _at(document, str(row.path))
             number["value"] = float(f"{row.after:.{DIGITS}g}")
             number["source"] = source
-    bands = {what: found for what in ("latency", "energy") if (found := held_out(rows, what)) is not None}
-    if bands:
-        document["bands"] = _bands(bands, f"held-out rows of {measurements}")
-    elif "bands" in document:
-        del document["bands"]  # of an earlier fit
+    _write_bands(document, rows, measurements)
     text = tomlkit.dumps(document)
     checked(tomllib.loads(text), target.path)
     return text
+
+
+def with_bands(target: Target, rows: "pandas.DataFrame", measurements: str) -> str:
+    """The TOML text of `target` with bands from the held-out `rows` of a fit, its constants as they are."""
+    document = tomlkit.parse(target.path.read_text(encoding="utf-8"))
+    _write_bands(document, rows[[name.partition("@")[0] == target.name for name in rows["target"]]], measurements)
+    text = tomlkit.dumps(document)
+    checked(tomllib.loads(text), target.path)
+    return text
+
+
+def _write_bands(document: Any, rows: "pandas.DataFrame", measurements: str) -> None:
+    bands = {what: found for what in ("latency", "energy") if (found := held_out(rows, what)) is not None}
+    if "bands" in document:
+        del document["bands"]  # of an earlier fit
+    if bands:
+        document["bands"] = _bands(bands, f"held-out rows of {measurements}")
 
 
 def _bands(found: Mapping[str, Accuracy], source: str) -> Any:

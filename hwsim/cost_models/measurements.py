@@ -36,6 +36,7 @@ class Measurement:
     part : 'compute', 'memory' or 'overhead' where only these cycles of the layers were counted; empty for all
     latency_s, energy_j : as measured; energy is None where it was not
     source : where the figures are published
+    note : what else is known of the row
     """
 
     target: str
@@ -48,6 +49,7 @@ class Measurement:
     latency_s: float
     energy_j: float | None
     source: str
+    note: str = ""
 
 
 def read_measurements(path: Path) -> list[Measurement]:
@@ -95,6 +97,7 @@ def _measurement(row: dict[str, str], where: str) -> Measurement:
         latency_s=_positive(cell["latency_ms"], f"{where}: latency_ms") * 1e-3,
         energy_j=_positive(energy, f"{where}: energy_uj") * 1e-6 if energy else None,
         source=cell.get("source", ""),
+        note=cell.get("note", ""),
     )
 
 

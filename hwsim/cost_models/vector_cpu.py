@@ -49,7 +49,8 @@ def _one_thread(work: Work, library: VectorRuntime, peak: float) -> float:
     kernel = _kernel(work)
     channels = work.output_size[2]
     whole = ceil(channels / library.tile) * library.tile / channels
-    return work.macs * whole / (peak * float(getattr(library, kernel))) + work.outputs * library.output_cycles
+    reached: float = getattr(library, kernel)
+    return work.macs * whole / (peak * reached) + work.outputs * library.output_cycles
 
 
 def _kernel(work: Work) -> str:

@@ -20,12 +20,18 @@ def engines() -> dict[str, Engine]:
 
 
 def engine(name: str | Engine) -> Engine:
-    """The engine called `name`; InputError with the nearest name where there is none."""
+    """The engine called `name`, or 'name:variant'; InputError with the nearest name where there is none."""
     if isinstance(name, Engine):
         return name
-    if name not in engines():
+    base, colon, variant = name.partition(":")
+    if base not in engines():
         raise InputError(unknown("engine", name, engines()))
-    return engines()[name]
+    profile = engines()[base]
+    if not colon:
+        return profile
+    if variant not in profile.variants:
+        raise InputError(unknown(f"variant of engine {base!r}", variant, profile.variants))
+    return profile.variant(variant)
 
 
 def real_engines() -> dict[str, Engine]:

@@ -1,7 +1,8 @@
 """What an engine is: a name, where its rules come from, and how it departs from them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Engine:
     tolerance : how far a float may be from the reference's, relative to the range of its tensor (0 included) in the
         same sample; 0 where every bit counts. Integers are always compared by equality.
     source : where the rules were read or measured
+    variants : the same engine otherwise built or configured: by what "name:variant" says, the fields that differ
     """
 
     name: str
@@ -59,3 +61,30 @@ class Engine:
     processor: str = "any"
     tolerance: float = 0.0
     source: str = ""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def variant(self, name: str) -> "Engine":
+        """The engine with the fields of one of its variants."""
+        return replace(self, name=f"{self.name}:{name}", variants={}, reference=None, **self.variants[name])
+
+
+BYTES = ("int8", "uint8")
+LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
+MOVES = frozenset(
+    (
+        "arg_max", "depth_to_space", "dequantize", "expand_dims", "gather", "max_pool_2d", "maximum", "minimum",
+        "mirror_pad", "pack", "pad", "pad_v2", "reshape", "resize_nearest_neighbor", "slice", "space_to_depth", "split",
+        "split_v", "squeeze", "strided_slice", "transpose", "unpack",
+    )
+)  # fmt: skip
+"""Operators that move or compare codes, which every engine does alike."""
+
+
+def on_bytes(operators: Iterable[str], rule: Rule) -> dict[tuple[str, str], Rule]:
+    """`rule` for these operators on int8 and uint8."""
+    return {(operator, dtype): rule for operator in operators for dtype in BYTES}
+
+
+def requantizing(rule: Rule) -> dict[tuple[str, str], Rule]:
+    """`rule` for QUANTIZE from codes of one scale to codes of another."""
+    return {("quantize", f"{source}>{target}"): rule for source in BYTES for target in BYTES}

@@ -34,6 +34,31 @@ def average_pool_2d(images, window, minimum, maximum, out):
 
 
 @kernel
+def average_pool_2d_truncated(images, window, zero_point, minimum, maximum, out):
+    """Mean distance from the zero point over the taps inside the image, toward zero, clamped. Same shapes.
+
+    Source: pulp-platform/pulp-nn-mixed Pooling/AvgPool; Zhen-Dong/HAWQ transform_float_averaging_to_int_averaging.
+    """
+    _, height, width, channels = images.shape
+    for n in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            top = y * window.stride_height - window.pad_top
+            rows = max(top, 0), min(top + window.filter_height, height)
+            for x in range(out.shape[2]):
+                left = x * window.stride_width - window.pad_left
+                columns = max(left, 0), min(left + window.filter_width, width)
+                count = np.int64(rows[1] - rows[0]) * np.int64(columns[1] - columns[0])
+                for c in range(channels):
+                    total = -count * np.int64(zero_point)
+                    for row in range(rows[0], rows[1]):
+                        for column in range(columns[0], columns[1]):
+                            total += np.int64(images[n, row, column, c])
+                    mean = abs(total) // count
+                    value = (mean if total > 0 else -mean) + np.int64(zero_point)
+                    out[n, y, x, c] = clamp(value, np.int64(minimum), np.int64(maximum))
+
+
+@kernel
 def max_pool_2d(images, window, minimum, maximum, out):
     """Largest code over the taps inside the image, clamped.
 

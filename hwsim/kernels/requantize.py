@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.kernels import kernel
+from hwsim.kernels.dyadic import MODES, round_shift_right
 from hwsim.kernels.integers import clamp, wrap_int32
 
 ROUNDINGS = {
@@ -32,6 +33,7 @@ class OutputStage(NamedTuple):
     multiplier, shift : int64 arrays, shape (channels,)
     scale : float64 array, shape (channels,); a float32 rule's scales are float32 values
     zero_point, minimum, maximum : the output's
+    bias : float32 (channels,), for "float32_bias" only, which adds it to the sum of products: in units of that sum
     """
 
     rounding: int
@@ -41,6 +43,24 @@ class OutputStage(NamedTuple):
     zero_point: int
     minimum: int
     maximum: int
+    bias: NDArray[np.float32] = np.zeros(0, np.float32)
+
+
+DYADIC = 16
+"""Roundings from here to DYADIC + 4 are one product rounded once, by `dyadic.MODES`; their ties up are TFLite's own
+"single_rounding". They saturate where 32 bits would wrap.
+"""
+
+_FLOAT64_EVEN, _FLOAT32_BIAS = 24, 25
+
+ROUNDINGS |= {f"dyadic_{name}": DYADIC + mode for name, mode in MODES.items() if name != "half_up"}
+ROUNDINGS |= {"float64_half_even": _FLOAT64_EVEN, "float32_bias": _FLOAT32_BIAS}
+
+GENERAL_ROUNDINGS = tuple(name for name in ROUNDINGS if name not in ("accumulator", "reduced_int64", "float32_bias"))
+"""What a scale alone defines."""
+
+VECTOR_ROUNDINGS = frozenset(number for number in ROUNDINGS.values() if number <= _ACCUMULATOR)
+"""What `vector_output` knows."""
 
 
 @kernel
@@ -136,6 +156,38 @@ def requantize_float64(accumulator, scale):
 
 
 @kernel
+def requantize_float64_half_even(accumulator, multiplier, shift):
+    """HAWQ-V3 as published: the product in float64, which keeps 53 bits, over 2^c; ties to even.
+
+    Source: Zhen-Dong/HAWQ utils/quantization_utils/quant_utils.py, fixedpoint_mul.
+    """
+    return np.int64(np.rint(np.float64(accumulator) * np.float64(multiplier) * 2.0 ** np.float64(shift - 31)))
+
+
+@kernel
+def requantize_float32_bias(accumulator, scale, bias):
+    """FBGEMM: the sum of products to float32, plus a float bias, times the scale, ties to even; limited to int32.
+
+    Source: pytorch/FBGEMM include/fbgemm/OutputProcessing-inl.h, ReQuantizeOutput with a float bias.
+    """
+    product = np.rint((np.float32(accumulator) + np.float32(bias)) * np.float32(scale))
+    return np.int64(min(max(product, np.float32(-2147483648.0)), np.float32(2147483520.0)))
+
+
+@kernel
+def requantize_once(accumulator, channel, stage):
+    """The roundings from `DYADIC` on: scaled, rounded, moved by the zero point, clamped; nothing wraps."""
+    if stage.rounding == _FLOAT64_EVEN:
+        value = requantize_float64_half_even(accumulator, stage.multiplier[channel], stage.shift[channel])
+    elif stage.rounding == _FLOAT32_BIAS:
+        value = requantize_float32_bias(accumulator, stage.scale[channel], stage.bias[channel])
+    else:
+        product = np.int64(accumulator) * stage.multiplier[channel]
+        value = round_shift_right(product, np.int64(31) - stage.shift[channel], stage.rounding - DYADIC)
+    return clamp(value + np.int64(stage.zero_point), np.int64(stage.minimum), np.int64(stage.maximum))
+
+
+@kernel
 def requantize(accumulator, channel, stage):
     """One accumulator through `stage`: scaled, rounded, moved by the zero point, clamped.
 
@@ -144,6 +196,8 @@ def requantize(accumulator, channel, stage):
     "double_half_up_by_8" is LiteRT's optimized depthwise convolution: ties up in whole vectors of 8 channels, the
     channels left over as its reference. Source: TFLite optimized/integer_ops/depthwise_conv.h, neon Quantize.
     """
+    if stage.rounding >= DYADIC:
+        return requantize_once(accumulator, channel, stage)
     whole_vectors = stage.multiplier.shape[0] // 8 * 8
     if stage.rounding == _DOUBLE or (stage.rounding == _DOUBLE_UP_BY_8 and channel >= whole_vectors):
         value = requantize_tflite_double_rounding(accumulator, stage.multiplier[channel], stage.shift[channel])

@@ -4,16 +4,18 @@ Bytes are summed in int32, int16 activations in int32 or int64: for TFLM as the 
 as the option `quantized_bias_type` says.
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engines import Rule
+from hwsim.engines._profile import BYTES
 from hwsim.errors import GraphError, UnsupportedError
 from hwsim.graph import Affine, Levels, NodeView
-from hwsim.kernels.requantize import ROUNDINGS, OutputStage
-from hwsim.ops._base import Op, RuleChoice, code_limits, limits, symmetric_int16
+from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
+from hwsim.ops._base import Op, RuleChoice, RuleFor, code_limits, limits, symmetric_int16
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
 
 LARGEST_SHIFT = 30
@@ -29,6 +31,36 @@ BIAS_TYPE = "quantized_bias_type"
 INT4_BITS = 4
 
 
+def onnxruntime(view: NodeView) -> Rule:
+    """ONNX Runtime: float32 scales; with an int32 output, MatMulInteger and ConvInteger, the sums themselves."""
+    return ACCUMULATOR if view.output().dtype == "int32" else Rule("float32", "float32")
+
+
+def in_pairs(view: NodeView) -> Rule | None:
+    """ONNX Runtime on x86 without VNNI: uint8 times int8 adds pairs in int16; other kinds are exact.
+
+    ConvInteger is exact too, and so is the kernel for depthwise convolutions, which takes one filter per channel.
+    """
+    op, (source, weights) = view.node.op, (view.input(0), view.input(1))
+    pairs = source.dtype == "uint8" and weights.dtype == "int8"
+    if op == "depthwise_conv2d":
+        pairs = pairs and not weights.shape[3] == source.shape[3] > 1
+    exact = op != "fully_connected" and view.output().dtype == "int32"
+    return replace(onnxruntime(view), accumulator="int16_pairs") if pairs and not exact else None
+
+
+def layers_of_others() -> dict[str, dict[str, RuleFor]]:
+    """A layer's rules under ONNX Runtime, FBGEMM and QNNPACK; "-pairs" are what x86 without VNNI does otherwise."""
+    fbgemm, qnnpack = Rule("float32_bias", "float32"), Rule("float32", "float32")
+    return {
+        "onnxruntime": dict.fromkeys(BYTES, onnxruntime),
+        "fbgemm": dict.fromkeys(BYTES, fbgemm),
+        "qnnpack": dict.fromkeys(BYTES, qnnpack),
+        "onnxruntime-pairs": {"uint8": in_pairs},
+        "fbgemm-pairs": dict.fromkeys(BYTES, replace(fbgemm, accumulator="int16_pairs")),
+    }
+
+
 class Accumulating(Op):
     """An operator that sums products into int32, then requantizes per output channel."""
 
@@ -39,7 +71,7 @@ class Accumulating(Op):
         """The engines' rules, and every other rounding and scale precision."""
         own = super().known_rules(view)
         modes = ("exact", *self.accumulators) if view.output().dtype != "int16" else ("exact", SUMS_INT64)
-        roundings = {mode: (*INT32_ROUNDINGS, *(["reduced_int64"] if mode == SUMS_INT64 else [])) for mode in modes}
+        roundings = {mode: (*GENERAL_ROUNDINGS, *(["reduced_int64"] if mode == SUMS_INT64 else [])) for mode in modes}
         others = [Rule(name, scale, mode) for mode in modes for name in roundings[mode] for scale in SCALE_PRECISIONS]
         return list(dict.fromkeys([*own, *others]))
 
@@ -112,7 +144,8 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
             f"the output scale {output.scale!r} is too small for its inputs"
         )
     low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, code_limits(output))
-    return OutputStage(ROUNDINGS[rounding], multiplier, shift, scale, output.zero_point, low, high)
+    stage = OutputStage(ROUNDINGS[rounding], multiplier, shift, scale, output.zero_point, low, high)
+    return stage._replace(bias=_float_bias(view, channels)) if rule.algorithm == "float32_bias" else stage
 
 
 def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.float64]:
@@ -162,11 +195,24 @@ def _decoded(view: NodeView, form: Levels) -> NDArray[np.int16]:
     return decoded
 
 
+def _float_bias(view: NodeView, channels: int) -> NDArray[np.float32]:
+    """The real bias in units of the sums, as FBGEMM forms it: per tensor by a product with the reciprocal."""
+    codes = bias_or_zeros(view, channels, ACCUMULATOR)
+    weights = view.input(1).format
+    assert weights is not None
+    units = np.float32(view.input(0).scale) * weights.scale.astype(np.float32)
+    bias = view.optional(2)
+    real = codes * (units if bias is None or bias.format is None else bias.format.scale).astype(np.float64)
+    if units.size == 1:
+        return np.asarray(real.astype(np.float32) * (np.float32(1.0) / units))
+    return np.asarray(real.astype(np.float32) / units)
+
+
 def bias_or_zeros(view: NodeView, channels: int, rule: Rule) -> NDArray[Any]:
-    """The constant bias in the dtype of the sums, zeros where there is none."""
+    """The constant bias in the dtype of the sums, zeros where there is none, or where `rule` adds it later."""
     dtype = np.dtype(np.int64 if rule.accumulator == SUMS_INT64 else np.int32)
     position = places(view)[1]
-    if view.optional(position) is None:
+    if view.optional(position) is None or rule.algorithm == "float32_bias":
         return np.zeros(channels, dtype)
     bias = view.constant(position)
     if bias.dtype not in (np.int32, dtype) or bias.size != channels:
@@ -175,8 +221,8 @@ def bias_or_zeros(view: NodeView, channels: int, rule: Rule) -> NDArray[Any]:
 
 
 def vectorizable(rule: Rule) -> bool:
-    """Whether the vector kernels have this rule."""
-    return rule.accumulator == "exact" and rule.algorithm != REDUCED_INT64.algorithm
+    """Whether the vector kernels have this rule: its rounding, and exact sums in int32."""
+    return rule.accumulator == "exact" and ROUNDINGS.get(rule.algorithm, 0) in VECTOR_ROUNDINGS
 
 
 def check_symmetric(view: NodeView) -> None:

@@ -21,6 +21,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._rescaled import EACH, SUMS, fused_sum, rescaled_sum
 from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
 from hwsim.ops._vector_moves import operands
@@ -49,6 +50,7 @@ class Add(Op):
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
         "float": FLOATS,
+        "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -57,6 +59,10 @@ class Add(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return binary(view, np.add)
+        if rule.algorithm in SUMS or rule.algorithm in EACH:
+            return rescaled_sum(view, rule)
+        if rule.algorithm == "fused_multiply_add":
+            return fused_sum(view)
         known = {"tflite": add_tflite_reference, "tflite_simd": add_tflite_reference, "xnnpack": add_xnnpack}
         known |= {"tflite_single": add_single_rounding}
         if rule.algorithm not in known:

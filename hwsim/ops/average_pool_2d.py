@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
+from hwsim.engines import Rule
+from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
-from hwsim.kernels.pooling import average_pool_2d
-from hwsim.ops._base import Step
+from hwsim.kernels.pooling import average_pool_2d, average_pool_2d_truncated
+from hwsim.ops._base import Arrays, Step, limits, merge_batch
 from hwsim.ops._float import average_pool_2d as float_average_pool_2d
 from hwsim.ops._pooling import Pool2d
+from hwsim.ops._window import window
+from hwsim.quantizers.multiplier import activation_bounds
 
 
 class AveragePool2d(Pool2d):
-    """Mean over the taps inside the image, rounded half away from zero."""
+    """Mean over the taps inside the image, rounded half away from zero, or toward it."""
 
     name = "average_pool_2d"
     sources = {"tflite": "AVERAGE_POOL_2D"}
@@ -21,6 +25,25 @@ class AveragePool2d(Pool2d):
 
     def float_step(self, view: NodeView) -> Step:
         return float_average_pool_2d(view)
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        return _truncated(view) if rule.algorithm == "truncated" else super().bind(view, rule)
+
+
+def _truncated(view: NodeView) -> Step:
+    """The mean distance from the zero point, toward zero."""
+    source, output = view.input(0), view.output()
+    if source.format is None or not source.format.same_as(output.format):
+        raise ShapeError(f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal")
+    activation = view.text("activation", "none")
+    ends = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
+    frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))
+
+    def step(inputs: Arrays, outputs: Arrays) -> None:
+        images, out = merge_batch(inputs[0]), merge_batch(outputs[0])
+        average_pool_2d_truncated(images, frame, source.zero_point, *ends, out)
+
+    return step
 
 
 OP = AveragePool2d()

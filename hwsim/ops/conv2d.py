@@ -16,6 +16,7 @@ from hwsim.ops._accumulating import (
     centered_weights,
     check_symmetric,
     int8_weights,
+    layers_of_others,
     litert_int16,
     micro_int16,
     output_stage,
@@ -76,6 +77,7 @@ class Conv2d(Accumulating):
         "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding"), "int16": micro_int16(Rule("double_rounding"))},
         "float": FLOATS,
+        **layers_of_others(),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -111,13 +113,13 @@ class Conv2d(Accumulating):
             kernel(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if groups > 1 or not vectorizable(rule) or not fits(inputs[0], outputs[0]):
+            if groups > 1 or not fits(inputs[0], outputs[0]):
                 return None
             taps = weights.reshape(out_channels, height, width, -1)
             layer = ConvLayer(frame, taps, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
             return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))
 
-        return FixableStep(step, fixed)
+        return FixableStep(step, fixed) if vectorizable(rule) else step
 
 
 OP = Conv2d()

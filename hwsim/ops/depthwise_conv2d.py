@@ -2,9 +2,12 @@
 
 from math import prod
 
+import numpy as np
+
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView
+from hwsim.kernels.conv2d import conv2d_int16_pairs
 from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
 from hwsim.ops._accumulating import (
     Accumulating,
@@ -13,9 +16,11 @@ from hwsim.ops._accumulating import (
     check_symmetric,
     has_int4_weights,
     int8_weights,
+    layers_of_others,
     litert_int16,
     micro_int16,
     output_stage,
+    raised,
     vectorizable,
 )
 from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, rank
@@ -60,6 +65,7 @@ class DepthwiseConv2d(Accumulating):
             "activation": "FusedActivationFunction",
         },
     )
+    accumulators = ("int16_pairs",)
     rules = {
         "litert-reference": {
             "int8": Rule("double_rounding"),
@@ -70,6 +76,7 @@ class DepthwiseConv2d(Accumulating):
         "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding"), "int16": _micro_int16},
         "float": FLOATS,
+        **layers_of_others(),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -97,16 +104,27 @@ class DepthwiseConv2d(Accumulating):
         frame, *out_size = window(view, height, width)
         zero_point = view.input(0).zero_point
 
+        if rule.accumulator == "int16_pairs":
+            channels = view.input(0).shape[3]
+            grouped = np.ascontiguousarray(weights.reshape(-1, channels, out_channels // channels).transpose(1, 2, 0))
+            raise_by = raised(view)
+
+            def in_pairs(inputs: Arrays, outputs: Arrays) -> None:
+                images, out = merge_batch(inputs[0]), merge_batch(outputs[0])
+                conv2d_int16_pairs(raise_by, images, grouped, bias, zero_point, frame, stage, out)
+
+            return in_pairs
+
         def step(inputs: Arrays, outputs: Arrays) -> None:
             depthwise_conv2d(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if out_channels != inputs[0].shape[-1] or not vectorizable(rule) or not fits(inputs[0], outputs[0]):
+            if out_channels != inputs[0].shape[-1] or not fits(inputs[0], outputs[0]):
                 return None
             layer = DepthwiseLayer(frame, weights, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
             return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))
 
-        return FixableStep(step, fixed)
+        return FixableStep(step, fixed) if vectorizable(rule) else step
 
 
 OP = DepthwiseConv2d()

@@ -18,6 +18,7 @@ from hwsim.ops._accumulating import (
     centered_weights,
     check_symmetric,
     has_int4_weights,
+    layers_of_others,
     litert_int16,
     micro_int16,
     output_stage,
@@ -86,6 +87,7 @@ class FullyConnected(Accumulating):
             "int16": micro_int16(Rule("double_rounding")),
         },
         "float": FLOATS,
+        **layers_of_others(),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -120,14 +122,14 @@ class FullyConnected(Accumulating):
             kernel(rows, weights, bias, zero_point, stage, out)
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
-            if not vectorizable(rule) or not fits(inputs[0], outputs[0]):
+            if not fits(inputs[0], outputs[0]):
                 return None
             images, out = inputs[0].reshape(1, -1, 1, depth), outputs[0].reshape(1, -1, 1, out_channels)
             taps, signed = weights.reshape(out_channels, 1, 1, depth), view.input(0).dtype == "int8"
             frame = Window(1, 1, 1, 1, 1, 1, 0, 0)
             return ConvLayer(frame, taps, bias, stage, zero_point, signed, images.shape[1], 1).fix(images, out)
 
-        return FixableStep(step, fixed)
+        return FixableStep(step, fixed) if vectorizable(rule) else step
 
 
 OP = FullyConnected()

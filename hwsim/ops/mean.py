@@ -12,6 +12,7 @@ from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vect
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS, pointwise
+from hwsim.ops._rescaled import MEANS, rescaled_mean
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import mean as vector_mean
 from hwsim.quantizers.multiplier import quantize_multiplier
@@ -57,6 +58,8 @@ class Mean(Op):
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
         shape, axes = view.input(0).shape, _axes(view)
+        if rule.algorithm in MEANS:
+            return rescaled_mean(view, rule, axes)
         if rule == FLOAT:
             keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
             return pointwise(lambda values: values.mean(axis=over, keepdims=keep))

@@ -11,6 +11,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_r
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._rescaled import PRODUCTS, rescaled_product
 from hwsim.ops._vector_elementwise import LARGEST_PRODUCT, vector_product
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_moves import operands
@@ -40,6 +41,7 @@ class Mul(Op):
         "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
         "float": FLOATS,
+        "onnxruntime": dict.fromkeys(VECTORS, Rule("zero_point_inside", "float32")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -48,6 +50,8 @@ class Mul(Op):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return binary(view, np.multiply)
+        if rule.algorithm in PRODUCTS:
+            return rescaled_product(view, rule)
         known = {"tflite": mul_tflite, "tflite_simd": mul_tflite_simd, "xnnpack": mul_xnnpack}
         known |= {"tflite_single": mul_single_rounding}
         if rule.algorithm not in known:
@@ -78,7 +82,8 @@ def _stage(p: MulParams, rule: Rule) -> OutputStage | None:
     """
     if rule.algorithm == "tflite_simd" and p.scale * LARGEST_PRODUCT > LARGEST_16_BITS:
         return None
-    rounding = ROUNDINGS["float32" if rule.algorithm == "xnnpack" else "double_rounding"]
+    names = {"xnnpack": "float32", "tflite_single": "single_rounding"}
+    rounding = ROUNDINGS[names.get(rule.algorithm, "double_rounding")]
     numbers = np.array([p.multiplier]), np.array([p.shift]), np.array([p.scale], np.float64)
     return OutputStage(rounding, *numbers, p.zero_point, p.minimum, p.maximum)
 

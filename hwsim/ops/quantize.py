@@ -6,6 +6,7 @@ import numpy as np
 
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
+from hwsim.kernels.onnxruntime import quantize_divided_half_even
 from hwsim.kernels.quantize import (
     quantize_half_away,
     quantize_half_even,
@@ -13,11 +14,12 @@ from hwsim.kernels.quantize import (
     requantize_eight_bit_multiplier,
 )
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
+from hwsim.ops._accumulating import vectorizable
 from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._vector_moves import lookup
 from hwsim.ops._vectors import Array, Compute, body_and_tail
-from hwsim.quantizers.multiplier import quantize_multiplier
+from hwsim.quantizers.multiplier import NARROW_SCALES, narrowed, quantize_multiplier
 
 FLOAT_VECTOR, CODE_VECTOR = 8, 16
 
@@ -59,6 +61,9 @@ class Quantize(Op):
             **_each(["float32>int8", "float32>int16"], Rule("half_away")),
             **_each([*_MICRO_BYTES, *_WIDE, "int8>int32"], Rule("double_rounding")),
         },
+        "onnxruntime": _each(_FROM_FLOAT, Rule("divided_half_even")),
+        "fbgemm": _each(_FROM_FLOAT, Rule("half_even")),
+        "qnnpack": _each(_FROM_FLOAT, Rule("half_even")),
     }
 
     def signature(self, view: NodeView) -> str:
@@ -73,6 +78,9 @@ class Quantize(Op):
         def step(inputs: Arrays, outputs: Arrays) -> None:
             samples = inputs[0].shape[0]
             run(inputs[0].reshape(samples, -1), outputs[0].reshape(samples, -1))
+
+        if rule.scale in NARROW_SCALES or not vectorizable(rule):
+            return step
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
             if self.signature(view) not in _BYTE_TO_BYTE:
@@ -100,9 +108,13 @@ def _from_float(view: NodeView, rule: Rule) -> Compute:
     def half_away_float64(values: Array, out: Array) -> None:
         quantize_half_away(values, np.float64(scale), zero_point, *ends, out)
 
+    def divided_half_even(values: Array, out: Array) -> None:
+        quantize_divided_half_even(values, scale, zero_point, *ends, out)
+
     if rule.algorithm == "half_even_vectors":
         return body_and_tail(prod(view.input(0).shape), FLOAT_VECTOR, half_even, half_away_float64)
     known = {"half_away": half_away, "half_even": half_even, "limited_half_even": limited_half_even}
+    known["divided_half_even"] = divided_half_even
     if rule.algorithm not in known:
         raise no_rule(view, rule)
     return known[rule.algorithm]
@@ -122,12 +134,12 @@ def _from_codes(view: NodeView, rule: Rule) -> Compute:
         )
     if rule.algorithm not in ROUNDINGS:
         raise no_rule(view, rule)
-    return _rounded(view, rule.algorithm)
+    return _rounded(view, rule.algorithm, rule.scale)
 
 
-def _rounded(view: NodeView, rounding: str) -> Compute:
+def _rounded(view: NodeView, rounding: str, precision: str = "float64") -> Compute:
     source, output = view.input(0), view.output()
-    scale = np.array([source.scale / output.scale])
+    scale = narrowed(np.array([source.scale / output.scale]), precision)
     stage = OutputStage(
         ROUNDINGS[rounding], *quantize_multiplier(scale), scale, output.zero_point, *limits(output.dtype)
     )

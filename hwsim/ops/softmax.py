@@ -16,6 +16,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_r
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT
 from hwsim.ops._float import softmax as float_softmax
+from hwsim.ops._ibert import ibert_softmax
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import softmax as vector_softmax
 from hwsim.quantizers.expf import expf
@@ -58,6 +59,8 @@ class Softmax(Op):
         return (view.input(0).shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule.algorithm == "ibert":
+            return ibert_softmax(view, _beta(view))
         if rule == FLOAT:
             return float_softmax(view)
         if rule.algorithm == "tables" and view.input(0).dtype == "int16":

@@ -9,9 +9,12 @@ from hwsim.errors import InputError
 from hwsim.graph import Affine, Graph
 from hwsim.ptq.lower import FIXED, WEIGHTED, Coding, Weights
 from hwsim.ptq.observe import Seen
-from hwsim.ptq.ties import tied
+from hwsim.ptq.ties import MOVES, tied
 from hwsim.quantizers.granularity import per_channel
 from hwsim.quantizers.uniform import Uniform
+
+FITTED = 1 << 14
+"""About so many values decide a range: ten times as many move a 4-bit scale by less than half a percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,15 @@ class Widths:
     ----------
     weights, activations : of a layer's weights and of what it reads, 2 to 8
     ends : of both in the first and the last layer with weights
+    sums : of what operators without weights read (sums of residual networks, means); a layer that wants fewer bits of
+        such a tensor gets its own, requantized codes
     layers : by node index, (weights, activations) where a layer differs
     """
 
     weights: int = 8
     activations: int = 8
     ends: int = 8
+    sums: int = 8
     layers: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, graph: Graph) -> dict[int, tuple[int, int]]:
@@ -56,27 +62,36 @@ def choose(
     Weights are symmetric, one scale per output channel; activations affine, one scale per tensor. A tensor has the
     width that its widest reader asks for; tensors that an operator only moves share one format.
     """
-    bits = widths.of(graph)
-    return Coding(
-        activations=choose_activations(graph, seen, tensor_bits(graph, widths), activations_by),
-        weights={i: fit_weights(graph, i, width, weights_by) for i, (width, _) in bits.items()},
-    )
+    bits, tensors = widths.of(graph), tensor_bits(graph, widths)
+    activations = choose_activations(graph, seen, tensors, activations_by)
+    inputs = {
+        i: fit_activation([seen[source]], width, activations_by)
+        for i, (_, width) in bits.items()
+        if width < tensors[source := graph.nodes[i].inputs[0]]
+    }
+    weights = {i: fit_weights(graph, i, width, weights_by) for i, (width, _) in bits.items()}
+    return Coding(activations, weights, inputs=inputs)
 
 
 def tensor_bits(graph: Graph, widths: Widths) -> dict[int, int]:
-    """The width of every computed float tensor and input: the widest that a layer which reads it asks for.
+    """The width of every computed float tensor and input: the widest that anybody who reads it asks for.
 
-    A tensor that no layer reads, even through moves, has the usual width, but the graph's outputs have 8 bits.
+    Layers ask for their activations' width, other operators for `widths.sums`; the graph's outputs and what softmax
+    and its like read have 8 bits.
     """
     same, layers = tied(graph), widths.of(graph)
-    asked: dict[int, int] = {}
-    for i, (_, width) in layers.items():
-        root = same[graph.nodes[i].inputs[0]]
-        asked[root] = max(asked.get(root, 0), width)
+    asked = dict.fromkeys(same.values(), 2)
+    for i, node in enumerate(graph.nodes):
+        if node.op in MOVES:
+            continue
+        width = layers[i][1] if i in layers else widths.sums
+        for index in node.inputs:
+            if index in same:
+                asked[same[index]] = max(asked[same[index]], width)
     for index in (*graph.outputs, *_before_fixed(graph)):
         if index in same:
             asked[same[index]] = 8
-    return {index: asked.get(root, widths.activations) for index, root in same.items()}
+    return {index: asked[root] for index, root in same.items()}
 
 
 def choose_activations(
@@ -99,7 +114,8 @@ def choose_activations(
 def fit_activation(seen: list[Seen], bits: int, method: str) -> Affine:
     """Signed codes of `bits` with a zero point."""
     ends = np.array([0.0, *(s.low for s in seen), *(s.high for s in seen)])
-    values = np.concatenate([s.values for s in seen]) if method != "min_max" else ends
+    every = np.concatenate([s.values for s in seen]) if seen else ends
+    values = ends if method == "min_max" else every[:: max(1, len(every) // FITTED)]
     form = Uniform.fit(values, bits, kind="affine", method=method)
     zero_point = int(form.zero_point[0]) - (1 << (bits - 1))
     scale = np.array([max(float(form.scale[0]), np.finfo(np.float32).tiny)], np.float32)

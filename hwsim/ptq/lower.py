@@ -52,11 +52,18 @@ class Coding:
     activations : by tensor index, of every computed float tensor and input, per tensor; `bits` may be fewer than 8
     weights : by node index, of every layer with weights
     biases : by node index, real values, where they are not the graph's own
+    inputs : by node index, in which codes a layer reads its input, where they are not the tensor's own: it is
+        requantized for the layer alone
     """
 
     activations: Mapping[int, Affine]
     weights: Mapping[int, Weights]
     biases: Mapping[int, Reals] = field(default_factory=dict)
+    inputs: Mapping[int, Affine] = field(default_factory=dict)
+
+    def read_by(self, graph: Graph, index: int) -> Affine:
+        """The codes in which layer `index` reads its input."""
+        return self.inputs.get(index, self.activations[graph.nodes[index].inputs[0]])
 
 
 def lower(graph: Graph, coding: Coding) -> Graph:
@@ -69,9 +76,12 @@ def lower(graph: Graph, coding: Coding) -> Graph:
     """
     tensors = [_activation(graph, i, coding) for i in range(len(graph.tensors))]
     nodes: list[Node] = []
+    narrowed: dict[tuple[int, str], int] = {}
     for index, node in enumerate(graph.nodes):
         if node.op in WEIGHTED:
-            nodes.append(_layer(graph, index, coding, tensors))
+            layer = _layer(graph, index, coding, tensors)
+            source = _requantized(graph, index, coding, tensors, nodes, narrowed)
+            nodes.append(replace(layer, inputs=(source, *layer.inputs[1:])))
         else:
             nodes.append(_operator(graph, node, tensors))
     return _pruned(Graph(f"{graph.name} in integers", tuple(tensors), tuple(nodes), graph.inputs, graph.outputs))
@@ -105,6 +115,28 @@ def _activation(graph: Graph, index: int, coding: Coding) -> Tensor:
     return replace(tensor, dtype="int8", format=coding.activations[index])
 
 
+def _requantized(
+    graph: Graph,
+    index: int,
+    coding: Coding,
+    tensors: list[Tensor],
+    nodes: list[Node],
+    done: dict[tuple[int, str], int],
+) -> int:
+    """The tensor that layer `index` reads; a QUANTIZE is added where nobody made these codes yet."""
+    source = graph.nodes[index].inputs[0]
+    if index not in coding.inputs:
+        return source
+    form = coding.inputs[index]
+    key = source, f"{form.scale[0]!r} {form.zero_point[0]} {form.bits}"
+    if key not in done:
+        name = f"{graph.tensors[source].name}/read/{index}"
+        tensors.append(Tensor(name, graph.tensors[source].shape, "int8", form))
+        done[key] = len(tensors) - 1
+        nodes.append(Node("quantize", name, (source,), (done[key],), {}))
+    return done[key]
+
+
 def _layer(graph: Graph, index: int, coding: Coding, tensors: list[Tensor]) -> Node:
     """A layer with weights, its constants appended to `tensors`."""
     node = graph.nodes[index]
@@ -120,7 +152,7 @@ def _layer(graph: Graph, index: int, coding: Coding, tensors: list[Tensor]) -> N
     inputs = [node.inputs[0], len(tensors) - 1]
     bias = coding.biases.get(index, _bias(graph, node))
     if bias is not None:
-        scale = bias_scale(coding.activations[node.inputs[0]], weights.format)
+        scale = bias_scale(coding.read_by(graph, index), weights.format)
         codes = np.clip(np.rint(bias / scale), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
         form = Affine(scale.astype(np.float32), np.zeros(scale.shape, np.int64), 0 if scale.size > 1 else None)
         tensors.append(Tensor(f"{node.name}/bias/{index}", codes.shape, "int32", form, codes))

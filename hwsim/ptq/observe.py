@@ -33,7 +33,7 @@ class Seen:
 
 
 def observe(
-    graph: Graph, x: Inputs, *, seed: int = 0, progress: Callable[[int], None] | None = None
+    graph: Graph, x: Inputs | SampleBatch, *, seed: int = 0, progress: Callable[[int], None] | None = None
 ) -> dict[int, Seen]:
     """What every input and computed float tensor of `graph` held on the samples `x`, by index.
 
@@ -41,7 +41,7 @@ def observe(
     ------
     InputError : where `x` has no samples, or values that are not finite come up
     """
-    program, batch = compile(graph, "float"), SampleBatch.of(graph, x)
+    program, batch = compile(graph, "float"), x if isinstance(x, SampleBatch) else SampleBatch.of(graph, x)
     if batch.samples < 1:
         raise InputError("calibration data has no samples; give at least one")
     generator, parts = np.random.default_rng(seed), dict[int, list[Reals]]()

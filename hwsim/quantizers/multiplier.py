@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 SCALE_PRECISIONS = ("float64", "float32_product", "float32")
+SIGNIFICANT_BITS = {"8_bits": 8, "15_bits": 15}
+NARROW_SCALES = (*SIGNIFICANT_BITS, "power_of_two")
+"""Ways to narrow a float64 multiplier to what a small multiplier, or none, can hold."""
 
 
 def quantize_multiplier(real: Floats | float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -44,8 +47,8 @@ def effective_scale(
     ----------
     input_scale, output_scale : float32 values held in Python floats
     weight_scale : float32 array, shape (channels,)
-    precision : 'float64'; 'float32_product' (the product rounded to float32, then divided in float64); or 'float32'
-        (both rounded)
+    precision : 'float64'; 'float32_product' (the product rounded to float32, then divided in float64); 'float32'
+        (both rounded); or one of `NARROW_SCALES` (float64, then narrowed)
 
     Returns
     -------
@@ -58,7 +61,25 @@ def effective_scale(
         return product.astype(np.float64) / np.float64(output_scale)
     if precision == "float32":
         return (product / np.float32(output_scale)).astype(np.float64)
-    raise ValueError(f"scale precision {precision!r}; expected one of {', '.join(SCALE_PRECISIONS)}")
+    if precision in NARROW_SCALES:
+        return narrowed(effective_scale(input_scale, weight_scale, output_scale), precision)
+    known = (*SCALE_PRECISIONS, *NARROW_SCALES)
+    raise ValueError(f"scale precision {precision!r}; expected one of {', '.join(known)}")
+
+
+def narrowed(real: Floats, precision: str) -> Floats:
+    """Real multipliers in a narrower form: so many significant bits, ties away from zero, or the nearest power of two.
+
+    Nearest is meant by exponent: from sqrt(1/2) of a power of two upward. Other precisions change nothing.
+    """
+    fraction, exponent = np.frexp(real)
+    if precision == "power_of_two":
+        return np.where(real > 0, np.ldexp(1.0, exponent - (fraction < np.sqrt(0.5))), 0.0)
+    if precision in SIGNIFICANT_BITS:
+        bits = SIGNIFICANT_BITS[precision]
+        rounded: Floats = np.ldexp(_round_half_away(np.ldexp(fraction, bits)), exponent - bits)
+        return rounded
+    return real
 
 
 def activation_bounds(activation: str, scale: float, zero_point: int, type_limits: tuple[int, int]) -> tuple[int, int]:

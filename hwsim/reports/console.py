@@ -110,8 +110,13 @@ def print_graph(console: Console, facts: Facts) -> None:
 
 def print_engines(console: Console) -> None:
     """`hwsim engines` for people."""
-    rows = [(e.name, e.summary, e.processor) for e in engines().values()]
+    rows = [(e.name, e.summary + _variants(e), e.processor) for e in engines().values()]
     console.print(table("engines", ["name", "what", "processor"], rows))
+
+
+def _variants(engine: Engine) -> str:
+    """How the engine's other builds are called."""
+    return f" [{', '.join(f'{engine.name}:{name}' for name in engine.variants)}]" if engine.variants else ""
 
 
 def run_facts(graph: Graph, run: "Run") -> Facts:

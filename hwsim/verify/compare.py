@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engines import Engine, engines
+from hwsim.engines import Engine, engines, real_engines
 from hwsim.engines import engine as engine_called
-from hwsim.errors import CapacityError, InputError
+from hwsim.errors import CapacityError, InputError, ReferenceEngineError
 from hwsim.graph import Graph
 from hwsim.graph.graph import DTYPES
 from hwsim.ops import operator
@@ -32,7 +32,7 @@ def verify(
     x: Inputs | None = None,
     *,
     engine: str | Engine,
-    against: str | PathLike[str] | Mapping[str, Array] | None = None,
+    against: str | PathLike[str] | Mapping[str, Array] | Program | None = None,
     stateful: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Check:
@@ -45,15 +45,20 @@ def verify(
     x : as for `hwsim.simulate`; None takes the inputs out of a recording
     engine : whose arithmetic to simulate
     against : a real engine's name (default: the same engine), a golden .npz with arrays under tensor names, or such
-        a mapping
+        a mapping; or a Program, `hwsim.compile(graph, other)`, for another simulation
     stateful : the samples are consecutive steps from reset state; otherwise each is a run of its own
     progress : called with the number of samples done, again and again
     """
     profile = engine_called(engine)
+    if against is None or _names_engine(against):
+        _check_real(profile if against is None else engine_called(against))
     program = compile(graph, profile)
     source: Source
     missing: Mapping[int, str] = {}
-    if against is None or (isinstance(against, str) and against in engines()):
+    if isinstance(against, Program):
+        batch, version = SampleBatch.of(graph, _needed(graph, x)), f"{against.engine.name} (simulated)"
+        source = _simulated(against)
+    elif against is None or _names_engine(against):
         real = engine_called(against) if against is not None else profile
         batch = SampleBatch.of(graph, _needed(graph, x))
         session, version = _engine_session(graph, real, stateful)
@@ -209,6 +214,31 @@ def _needed(graph: Graph, x: Inputs | None) -> Inputs:
     if x is None:
         raise InputError(f"graph {graph.name!r}: no input was given; a real engine needs one")
     return x
+
+
+def _simulated(program: Program) -> Source:
+    """Another simulation as the reference."""
+
+    def tensors(inputs: dict[int, Array]) -> Mapping[int, Array]:
+        samples = max((len(array) for array in inputs.values()), default=1)
+        return program.run_samples(inputs, samples, keep_tensors=True)
+
+    return tensors
+
+
+def _names_engine(against: object) -> TypeGuard[str]:
+    """Whether `against` is an engine's name, with or without a variant."""
+    return isinstance(against, str) and against.partition(":")[0] in engines()
+
+
+def _check_real(engine: Engine) -> None:
+    """ReferenceEngineError where nothing here runs a .tflite file as `engine` does."""
+    if engine.reference is None:
+        raise ReferenceEngineError(
+            f"engine {engine.name!r} is only simulated: nothing here runs a .tflite file as it does. Compare with its "
+            f"simulation (--simulated {engine.name}; in Python against=hwsim.compile(graph, {engine.name!r})), with a "
+            f"recording, or with one of {', '.join(sorted(real_engines()))}"
+        )
 
 
 def _engine_session(graph: Graph, real: Engine, stateful: bool) -> tuple["ReferenceSession", str]:

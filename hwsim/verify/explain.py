@@ -11,9 +11,9 @@ from hwsim.engines import Rule
 from hwsim.errors import HwsimError, InputError
 from hwsim.graph import Affine, NodeView
 from hwsim.graph.graph import shorten
-from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
+from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops import operator
-from hwsim.ops._accumulating import ACCUMULATOR, INT32_ROUNDINGS, LARGEST_SHIFT, SUMS_INT64, Accumulating, output_stage
+from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_SHIFT, SUMS_INT64, Accumulating, output_stage
 from hwsim.ops._float import FLOAT
 from hwsim.quantizers.multiplier import quantize_multiplier
 from hwsim.verify.golden import as_codes
@@ -156,7 +156,7 @@ def explain_accumulators(
     if sums.shape != codes.shape:
         raise InputError(f"accumulator has shape {list(sums.shape)}, observed {list(codes.shape)}; expected equal ones")
     stages = {
-        name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum) for name in INT32_ROUNDINGS
+        name: output_stage_of(name, scale, sums.shape[-1], zero_point, minimum, maximum) for name in GENERAL_ROUNDINGS
     }
     differing = {Rule(name): int(np.count_nonzero(requantized(sums, stage) != codes)) for name, stage in stages.items()}
     return _explanation("output stage", Rule(used), differing, codes.size)

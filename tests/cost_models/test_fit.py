@@ -58,6 +58,23 @@ def test_held_out_rows_are_not_seen(machine, measured):
     assert (liar["held_out_s"] * 10).to_numpy() == pytest.approx(liar["measured_s"].to_numpy(), rel=1e-2)
 
 
+def test_values_of_an_earlier_fit_are_not_known_to_the_next(machine, measured, tmp_path):
+    """A file whose values were fitted to rows that are held out now gives the same estimates as any other."""
+    (tmp_path / "other").mkdir()
+    text = machine.path.read_text()
+    for old, new in (
+        ("value = 500,", "value = 90000,"),
+        ('value = 16, source = "a guess"', 'value = 90, source = "a guess"'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "other" / "systolic.toml").write_text(text)
+    one, other = (fit([m], measured) for m in (machine, read(tmp_path / "other" / "systolic.toml")))
+    assert one.constants["before"].tolist() != other.constants["before"].tolist()
+    assert one.constants["after"].tolist() == other.constants["after"].tolist()
+    assert one.rows["held_out_s"].tolist() == other.rows["held_out_s"].tolist()
+
+
 def test_fitted_file_keeps_comments_and_says_where_numbers_are_from(machine, measured, tmp_path):
     text = fitted_file(fit([machine], measured), machine, "m.csv")
     assert "# a comment that stays" in text
@@ -111,7 +128,7 @@ def test_what_only_held_out_rows_could_tell_is_not_held_out(tmp_path, measured):
     problem = Problem([m4], alone, shipped_network)
     aside = np.array([m.device == "board1" for m in alone])
     place = [c.path for c in problem.constants].index("boards.psoc62.core.fetch_misses")
-    point = problem.start
+    point = problem.neutral
     point[place] = 0.2
     assert problem.forget(point, aside)[place] == 0.0
     assert problem.forget(point, ~aside)[place] == 0.2

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,8 @@ def output_stage(
     out = np.zeros(acc.shape, dtype)
     for index in np.ndindex(*acc.shape):
         code = steps[index[-1]](int(acc[index])) + zero_point
-        out[index] = clamp(code if rule in ("float32", "float64") else wrap(code), lo, hi)
+        wide = rule.startswith(("float", "dyadic"))
+        out[index] = clamp(code if wide else wrap(code), lo, hi)
     return out
 
 
@@ -222,12 +224,13 @@ def _requantizer(rule: str, scale: float) -> Callable[[int], int]:
         function = getattr(rounding, rule)
         return lambda acc: int(function(acc, scale))
     multiplier, shift = quantize_multiplier(scale)
-    functions = {
+    functions: dict[str, Callable[[int, int, int], int]] = {
         "double_rounding": rounding.double_rounding,
         "double_half_up": rounding.double_half_up,
         "single_rounding": rounding.single_rounding,
         "reduced_int64": rounding.reduced_int64,
-    }
+        "float64_half_even": rounding.float64_half_even,
+    } | {f"dyadic_{mode}": partial(rounding.dyadic, mode) for mode in ("floor", "half_away", "half_even", "truncate")}
     chosen = functions[rule]
     return lambda acc: chosen(acc, multiplier, shift)
 

@@ -121,6 +121,17 @@ def float64(acc: int, scale: float) -> int:
     return half_away(Fraction(float(acc) * scale))
 
 
+def dyadic(mode: str, acc: int, multiplier: int, shift: int) -> int:
+    """One rounding of the exact product; mode 'floor', 'half_away', 'half_even' or 'truncate'."""
+    ways = {"floor": math.floor, "half_away": half_away, "half_even": half_even, "truncate": truncate}
+    return ways[mode](acc * multiplier * Fraction(2) ** (shift - 31))
+
+
+def float64_half_even(acc: int, multiplier: int, shift: int) -> int:
+    """The product rounded to a double, then exactly shifted, ties to even. HAWQ quant_utils.py, fixedpoint_mul."""
+    return half_even(Fraction(float(acc) * float(multiplier)) * Fraction(2) ** (shift - 31))
+
+
 def activation_range(activation: str, scale: float, zero_point: int, dtype: Any) -> tuple[int, int]:
     """Output codes that a fused activation allows, both ends included.
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from hwsim.kernels.conv2d import Window, conv2d
 from hwsim.kernels.depthwise_conv2d import depthwise_conv2d
-from hwsim.kernels.requantize import ROUNDINGS, OutputStage
+from hwsim.kernels.requantize import ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
 from hwsim.kernels.vector_rounding import PLAIN, PLAIN_SHIFT
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._fixed import SLACK_BYTES
@@ -23,7 +23,7 @@ from tests.naive.rounding import wrap
 pytestmark = pytest.mark.skipif(LANES == 0, reason="needs compiled kernels on a machine with vector instructions")
 
 Generator = np.random.Generator
-RULES = [name for name in ROUNDINGS if name not in ("accumulator", "reduced_int64")]
+RULES = [name for name, number in ROUNDINGS.items() if number in VECTOR_ROUNDINGS and name != "accumulator"]
 BOTH = pytest.mark.parametrize("kind", [ConvLayer, DepthwiseLayer])
 EVERY = pytest.mark.parametrize(("rule", "dtype"), [(rule, dtype) for rule in RULES for dtype in ("int8", "uint8")])
 GUARD = 256

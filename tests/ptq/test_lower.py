@@ -7,53 +7,11 @@ import pytest
 
 import hwsim
 from hwsim.errors import GraphError, InputError
-from hwsim.graph import Affine, Graph, Levels, Node, Tensor
+from hwsim.graph import Affine, Levels
 from hwsim.ptq.choose import Widths, choose, tensor_bits
 from hwsim.ptq.lower import Coding, Weights, lower
 from hwsim.ptq.observe import observe
 from hwsim.ptq.ties import tied
-
-CONV = dict(padding="same", stride_h=1, stride_w=1, dilation_h=1, dilation_w=1, activation="relu")  # noqa: C408
-POOL = dict(padding="valid", stride_h=2, stride_w=2, filter_h=2, filter_w=2, activation="none")  # noqa: C408
-
-
-@pytest.fixture(scope="module")
-def network():
-    """conv, max pool, conv, add, reshape, fully connected, softmax."""
-    generator = np.random.default_rng(1)
-
-    def real(name, *shape):
-        return Tensor(name, shape, "float32", None, generator.normal(0, 0.4, shape).astype(np.float32))
-
-    tensors = (
-        Tensor("x", (1, 8, 8, 3), "float32"),
-        real("w0", 6, 3, 3, 3), real("b0", 6), Tensor("a", (1, 8, 8, 6), "float32"),
-        Tensor("p", (1, 4, 4, 6), "float32"),
-        real("w1", 6, 3, 3, 6), real("b1", 6), Tensor("c", (1, 4, 4, 6), "float32"),
-        Tensor("s", (1, 4, 4, 6), "float32"), Tensor("r", (1, 96), "float32"),
-        Tensor("shape", (2,), "int32", None, np.array([1, 96], np.int32)),
-        real("w2", 5, 96), real("b2", 5), Tensor("f", (1, 5), "float32"), Tensor("y", (1, 5), "float32"),
-    )  # fmt: skip
-    nodes = (
-        Node("conv2d", "conv0", (0, 1, 2), (3,), CONV),
-        Node("max_pool_2d", "pool", (3,), (4,), POOL),
-        Node("conv2d", "conv1", (4, 5, 6), (7,), CONV),
-        Node("add", "sum", (4, 7), (8,), {"activation": "none"}),
-        Node("reshape", "flat", (8, 10), (9,), {}),
-        Node("fully_connected", "dense", (9, 11, 12), (13,), {"activation": "none"}),
-        Node("softmax", "soft", (13,), (14,), {"beta": 1.0}),
-    )
-    return Graph("net", tensors, nodes, (0,), (14,))
-
-
-@pytest.fixture(scope="module")
-def samples():
-    return np.random.default_rng(2).normal(0, 1, (40, 8, 8, 3)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def seen(network, samples):
-    return observe(network, samples)
 
 
 def codes_of(graph, x):
@@ -70,8 +28,13 @@ def test_ties_follow_what_only_moves(network):
 
 
 def test_a_tensor_has_the_width_of_its_widest_reader(network):
+    bits = tensor_bits(network, Widths(4, 4, sums=5, layers={2: (4, 6)}))
+    assert (bits[0], bits[3], bits[4], bits[7], bits[9], bits[13], bits[14]) == (8, 6, 6, 5, 8, 8, 8)
+
+
+def test_sums_keep_eight_bits(network):
     bits = tensor_bits(network, Widths(4, 4, layers={2: (4, 6)}))
-    assert (bits[0], bits[3], bits[4], bits[7], bits[9], bits[13], bits[14]) == (8, 6, 6, 4, 8, 8, 8)
+    assert (bits[0], bits[3], bits[4], bits[7], bits[9], bits[13], bits[14]) == (8, 8, 8, 8, 8, 8, 8)
 
 
 def test_eight_bits_are_close_to_float(network, samples, seen):
@@ -86,13 +49,14 @@ def test_eight_bits_are_close_to_float(network, samples, seen):
 def test_no_float_is_left_and_nothing_unused(network, seen):
     integers = lower(network, choose(network, seen, Widths(4, 4)))
     assert {t.dtype for t in integers.tensors} == {"int8", "int32"}
+    assert [node.op for node in integers.nodes].count("quantize") == 1
     used = {i for n in integers.nodes for i in (*n.inputs, *n.outputs)} | set(integers.inputs)
     assert used == set(range(len(integers.tensors)))
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5])
 def test_narrow_codes_stay_narrow_under_every_operator(network, samples, seen, bits):
-    integers = lower(network, choose(network, seen, Widths(bits, bits, ends=bits)))
+    integers = lower(network, choose(network, seen, Widths(bits, bits, ends=bits, sums=bits)))
     run = hwsim.simulate(integers, codes_of(integers, samples), "dyadic", keep_tensors=True)
     narrow = [t for t in integers.tensors if t.data is None and t.affine.bits]
     assert {"x", "a", "p", "c", "s", "r"} == {t.name for t in narrow}
@@ -119,6 +83,20 @@ def test_a_layer_is_what_its_formats_say(network, samples, seen):
             dyadic = Fraction(round(fraction * 2**31)) * Fraction(2) ** (int(exponent) - 31)
             value = int((dyadic * total + Fraction(1, 2)) // 1) + int(out.zero_point[0])
             assert got[channel] == min(max(value, -128), 127)
+
+
+def test_a_layer_that_reads_fewer_bits_gets_its_own_codes(network, samples, seen):
+    """8 bits are shared by a sum and a layer of 4: QUANTIZE gives the layer the nearest of its 16 codes, ties up."""
+    coding = choose(network, seen, Widths(4, 4))
+    integers = lower(network, coding)
+    run = hwsim.simulate(integers, codes_of(integers, samples), "dyadic", keep_tensors=True)
+    wide, narrow = coding.activations[4], coding.inputs[2]
+    assert (wide.bits, narrow.bits) == (None, 4)
+    fraction, exponent = np.frexp(np.float64(wide.scale[0]) / np.float64(narrow.scale[0]))
+    dyadic = Fraction(round(fraction * 2**31)) * Fraction(2) ** (int(exponent) - 31)
+    for code, got in zip(run.tensors["p"].ravel().tolist(), run.tensors["p/read/2"].ravel().tolist(), strict=True):
+        value = int((dyadic * (code - int(wide.zero_point[0])) + Fraction(1, 2)) // 1) + int(narrow.zero_point[0])
+        assert got == min(max(value, -8), 7)
 
 
 def test_levels_behind_a_table_multiply_as_their_values(network, samples, seen):

@@ -1,7 +1,10 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
-from hwsim.quantizers.multiplier import activation_bounds, effective_scale, quantize_multiplier
+from hwsim.quantizers.multiplier import activation_bounds, effective_scale, narrowed, quantize_multiplier
 from tests import naive
 
 
@@ -32,9 +35,31 @@ def test_effective_scale_rounds_where_the_engine_does(precision):
 
 def test_effective_scale_names_the_precisions():
     with pytest.raises(
-        ValueError, match=r"^scale precision 'float16'; expected one of float64, float32_product, float32$"
+        ValueError,
+        match=r"^scale precision 'float16'; expected one of float64, .*, float32, 8_bits, 15_bits, power_of_two$",
     ):
         effective_scale(1.0, np.ones(1, np.float32), 1.0, "float16")
+
+
+@pytest.mark.parametrize(("precision", "bits"), [("8_bits", 8), ("15_bits", 15)])
+def test_a_narrow_multiplier_keeps_its_bits(precision, bits):
+    ties = [(2 * k + 1) * 2.0**e for k in (64, 100, 127, 2**13, 2**14 - 1) for e in (-9, 0, 5)]
+    for real in [*ties, *np.random.default_rng(2).uniform(1e-6, 2, 300)]:
+        unit = Fraction(2) ** (math.frexp(real)[1] - bits)
+        assert (
+            Fraction(float(narrowed(np.array([real]), precision)[0]))
+            == naive.rounding.half_away(Fraction(real) / unit) * unit
+        )
+
+
+def test_power_of_two_is_the_nearest_by_exponent():
+    root = math.sqrt(0.5)
+    edges = [root, math.nextafter(root, 0), math.nextafter(root, 1), 0.5, 1.0, 1.4142135623730951, 1.414213562373095]
+    for real in [*edges, *np.random.default_rng(4).uniform(1e-6, 3, 300)]:
+        found = Fraction(float(narrowed(np.array([real]), "power_of_two")[0]))
+        assert found.numerator & (found.numerator - 1) == 0 == found.denominator & (found.denominator - 1)
+        assert found**2 / 2 <= Fraction(real) ** 2 < found**2 * 2, real
+    assert narrowed(np.array([0.0]), "power_of_two")[0] == 0
 
 
 @pytest.mark.parametrize("activation", ["none", "relu", "relu6", "relu_n1_to_1"])

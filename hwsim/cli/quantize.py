@@ -1,0 +1,89 @@
+"""`hwsim quantize`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import hwsim
+from hwsim.cli._options import Json, Model
+from hwsim.errors import InputError
+from hwsim.reports.terminal import announce_compilation, err, out, progress_bar
+
+if TYPE_CHECKING:
+    from hwsim.ptq.pipeline import Quantized
+
+
+def quantize(
+    model: Model,
+    calibration: Annotated[Path, typer.Option(help=".npz with samples: 'x', or one array for each input's name")],
+    output: Annotated[Path, typer.Option("--out", help="the .hwsim file to write")],
+    engine: Annotated[str, typer.Option(help="whose integers; `hwsim engines` lists them")] = "dyadic",
+    weights: Annotated[int, typer.Option(min=2, max=8, help="bits of weights; first and last layer have 8")] = 8,
+    activations: Annotated[int, typer.Option(min=2, max=8, help="bits of what layers read")] = 8,
+    pipeline: Annotated[str, typer.Option(help="minmse, light (no backward pass) or advanced")] = "light",
+    steps: Annotated[str | None, typer.Option(help="names of steps with commas, instead of a pipeline's")] = None,
+    ranges: Annotated[str, typer.Option(help="min_max, percentile, mse or entropy")] = "mse",
+    labels: Annotated[
+        Path | None, typer.Option(help=".npz with 'x' and 'y' to judge by after every step; nothing is learned from it")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="use the first so many calibration samples")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="file to go on from, written after every step")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of every draw")] = 0,
+    json: Json = False,
+) -> None:
+    """Quantize a float network to integers from a few hundred samples, and say what each step bought."""
+    from hwsim.ptq.pipeline import quantize_with_history
+    from hwsim.reports.console import print_json
+    from hwsim.reports.ptq import print_quantized, quantized_facts
+
+    announce_compilation()
+    graph, data = hwsim.load(model), _read(calibration)
+    x: Any = data["x"] if "x" in data and len(graph.inputs) == 1 else data
+    if samples is not None:
+        x = {name: value[:samples] for name, value in x.items()} if isinstance(x, dict) else x[:samples]
+    found: Quantized = quantize_with_history(
+        graph,
+        x,
+        weights=weights,
+        activations=activations,
+        engine=engine,
+        pipeline=pipeline,
+        steps=None if steps is None else [name.strip() for name in steps.split(",") if name.strip()],
+        ranges=ranges,
+        labelled=None if labels is None else _labelled(labels),
+        checkpoint=checkpoint,
+        seed=seed,
+        bar=progress_bar,
+    )
+    found.graph.save(output)
+    facts = quantized_facts(found, output)
+    if json:
+        print_json(facts)
+    else:
+        print_quantized(out, facts)
+        err.print(f"wrote {output}", style="dim", highlight=False, soft_wrap=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The arrays of a .npz, none of them pickled."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not hasattr(file, "files"):
+                raise InputError(f"{path}: one array without a name; expected a .npz with 'x'")
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as .npz ({error})") from None
+
+
+def _labelled(path: Path) -> tuple[Any, Any]:
+    arrays = _read(path)
+    if not {"x", "y"} <= set(arrays):
+        raise InputError(
+            f"{path}: holds {', '.join(sorted(arrays)) or 'nothing'}; expected 'x' (samples), 'y' (classes)"
+        )
+    return arrays["x"], arrays["y"]

@@ -1,0 +1,42 @@
+"""What post-training quantization did, for people and as facts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from hwsim.reports.console import table
+
+if TYPE_CHECKING:
+    from hwsim.ptq.pipeline import Quantized
+
+
+def quantized_facts(found: "Quantized", path: Path) -> dict[str, Any]:
+    """What `hwsim quantize` says."""
+    return {
+        "written": str(path),
+        "float_accuracy": found.float_accuracy,
+        "steps": [entry.facts() for entry in found.history],
+    }
+
+
+def print_quantized(console: Console, facts: dict[str, Any]) -> None:
+    """Two tables: accuracy and mean error after every step; the error of every layer after every step."""
+    right = "" if facts["float_accuracy"] is None else f", float {facts['float_accuracy']:.2%}"
+    rows = [
+        [s["step"], _percent(s["accuracy"]), f"{s['mean_error']:.4f}", f"{s['seconds']:.1f}"] for s in facts["steps"]
+    ]
+    columns = ["step", "accuracy", "mean error", "seconds"]
+    console.print(table(f"after each step{right}", columns, rows, columns[1:]))
+    layers = list(facts["steps"][-1]["errors"]) if facts["steps"] else []
+    names = [s["step"] for s in facts["steps"]]
+    errors = [[layer, *(_error(s["errors"].get(layer)) for s in facts["steps"])] for layer in layers]
+    console.print(table("squared error of each layer's output over its variance", ["name", *names], errors, names))
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
