@@ -208,7 +208,8 @@ def single_steps(lab: Lab) -> str:
             rows.append([name, percent(found), f"{error:.4f}", f"{found['processor_s']:.0f}"])
     rows.sort(key=lambda row: row[1])
     columns = ["steps", "accuracy", "mean error of layers", "processor s"]
-    return f"## Each step by itself, ResNet-20 W4A4\n\n{table(columns, rows)}"
+    body = table(columns, rows) if rows else "Not measured yet; `make ptq` does."
+    return f"## Each step by itself, ResNet-20 W4A4\n\n{body}"
 
 
 def sizes(lab: Lab) -> str:
