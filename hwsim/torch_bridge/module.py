@@ -15,7 +15,9 @@ from torch import nn
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Graph
 from hwsim.graph.build import Builder
-from hwsim.torch_bridge._aten import HANDLERS, Importer
+from hwsim.torch_bridge import _aten_activations, _aten_layers, _aten_moves, _aten_windows  # noqa: F401
+from hwsim.torch_bridge._importer import HANDLERS, Importer
+from hwsim.torch_bridge.quantizer import Quantizer
 
 
 def import_module(module: nn.Module, example_inputs: Sequence[torch.Tensor], name: str = "") -> Graph:
@@ -32,36 +34,55 @@ def import_module(module: nn.Module, example_inputs: Sequence[torch.Tensor], nam
     ------
     UnsupportedError : names the operator that hwsim does not have, and the source line that uses it
     """
+    return read(trace(module, example_inputs), module, name).graph()
+
+
+def trace(module: nn.Module, inputs: Sequence[torch.Tensor]) -> torch.export.ExportedProgram:
+    """The module's program in evaluation, for inputs of these shapes."""
     was_training = module.training
     module.eval()
     try:
         with torch.no_grad():
-            program = torch.export.export(module, tuple(example_inputs), strict=False)
+            return torch.export.export(module, tuple(inputs), strict=False)
     except Exception as error:
         raise UnsupportedError(f"{type(module).__name__}: torch.export cannot trace it: {error}") from error
     finally:
         module.train(was_training)
-    return _graph(program, name or type(module).__name__)
 
 
-def _graph(program: "torch.export.ExportedProgram", name: str) -> Graph:
-    importer = Importer(Builder(name), _stored(program))
-    signature = program.graph_signature
-    users = set(signature.user_inputs)
+def read(program: torch.export.ExportedProgram, module: nn.Module, name: str = "") -> Importer:
+    """The program as a graph being written, with what is known of it."""
+    quantizers = {path: part for path, part in module.named_modules() if isinstance(part, Quantizer)}
+    needed = _needed(program.graph)
+    importer = Importer(Builder(name or type(module).__name__), stored(program), needed, quantizers)
+    users = set(program.graph_signature.user_inputs)
     for node in program.graph.nodes:
         if node.op == "placeholder" and node.name in users:
             importer.add_input(node)
-        elif node.op == "call_function":
+        elif node.op == "call_function" and node in needed:
             target = str(node.target)
             if target not in HANDLERS:
                 raise UnsupportedError(f"{importer.place(node)}: hwsim has no operator for {target}")
             HANDLERS[target](importer, node)
         elif node.op == "output":
             importer.finish(node.args[0])
-    return importer.graph()
+    return importer
 
 
-def _stored(program: "torch.export.ExportedProgram") -> dict[str, np.ndarray[Any, Any]]:
+def _needed(graph: torch.fx.Graph) -> set[torch.fx.Node]:
+    """The nodes that the results depend on; of a mark only what was quantized, not how."""
+    waiting, found = [node for node in graph.nodes if node.op == "output"], set[torch.fx.Node]()
+    while waiting:
+        node = waiting.pop()
+        if node in found:
+            continue
+        found.add(node)
+        marks = str(node.target) == "hwsim.mark.default"
+        waiting.extend([node.args[0]] if marks else node.all_input_nodes)
+    return found
+
+
+def stored(program: torch.export.ExportedProgram) -> dict[str, np.ndarray[Any, Any]]:
     """Parameters, buffers and constants by the name of their placeholder."""
     signature = program.graph_signature
     places = {

@@ -5,6 +5,7 @@ import pytest
 
 import hwsim
 from hwsim.errors import UnsupportedError
+from hwsim.ops import operators
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'hwsim[torch]'")
 from torch import nn  # noqa: E402
@@ -74,14 +75,20 @@ CASES = {
         (4, 6),
     ),
     "linear rows": (lambda: nn.Linear(6, 8), (2, 3, 6)),
+    "layer norm": (lambda: nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8)), (2, 3, 6)),
     "attention": (lambda: Attention(), (2, 5, 8)),
     "gelu": (lambda: nn.Sequential(nn.Linear(6, 8), nn.GELU()), (2, 6)),
     "residual": (lambda: nn.Sequential(Block(4, 4, 1), Block(4, 8, 2)), (2, 4, 8, 8)),
 }
 
 
+WAITING = {"attention": "batch_matmul", "gelu": "gelu", "layer norm": "rsqrt"}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_graph_gives_what_torch_gives(case):
+    if case in WAITING and WAITING[case] not in operators():
+        pytest.skip(f"waits for hwsim's operator {WAITING[case]!r}")
     make, shape = CASES[case]
     torch.manual_seed(0)
     module, x = make(), image(*shape)
