@@ -89,8 +89,11 @@ class LSQ(Quantizer):
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The smallest and the largest code."""
-        return (-(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1) if self.signed else (0, (1 << self.bits) - 1)
+        """The smallest and the largest code; 8-bit weights have no -128, so that batch norm may change their sign."""
+        if not self.signed:
+            return 0, (1 << self.bits) - 1
+        high = (1 << (self.bits - 1)) - 1
+        return (-high if self.bits == 8 and not self.features else -high - 1), high
 
     def initialize(self, x: torch.Tensor) -> None:
         """The scale and offset for `x`, and the gradients' factor 1 / sqrt(values * high)."""

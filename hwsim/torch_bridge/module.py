@@ -6,9 +6,7 @@ named with the line of the module's source that asks for it.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -54,7 +52,8 @@ def read(program: torch.export.ExportedProgram, module: nn.Module, name: str = "
     """The program as a graph being written, with what is known of it."""
     quantizers = {path: part for path, part in module.named_modules() if isinstance(part, Quantizer)}
     needed = _needed(program.graph)
-    importer = Importer(Builder(name or type(module).__name__), stored(program), needed, quantizers)
+    constants = {place: value.cpu().numpy() for place, value in constants_of(program).items()}
+    importer = Importer(Builder(name or type(module).__name__), constants, needed, quantizers)
     users = set(program.graph_signature.user_inputs)
     for node in program.graph.nodes:
         if node.op == "placeholder" and node.name in users:
@@ -82,7 +81,7 @@ def _needed(graph: torch.fx.Graph) -> set[torch.fx.Node]:
     return found
 
 
-def stored(program: torch.export.ExportedProgram) -> dict[str, np.ndarray[Any, Any]]:
+def constants_of(program: torch.export.ExportedProgram) -> dict[str, torch.Tensor]:
     """Parameters, buffers and constants by the name of their placeholder."""
     signature = program.graph_signature
     places = {
@@ -91,4 +90,4 @@ def stored(program: torch.export.ExportedProgram) -> dict[str, np.ndarray[Any, A
         **signature.inputs_to_lifted_tensor_constants,
     }
     values = {**program.state_dict, **program.constants}
-    return {place: values[name].detach().cpu().numpy() for place, name in places.items() if name in values}
+    return {place: values[name].detach() for place, name in places.items() if name in values}

@@ -34,7 +34,7 @@ class Quantizer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The quantized values, of the shape and dtype of `x`."""
-        if not self.ready:
+        if not _MARKING[0] and not self.ready:
             self.fit(x.detach())
         quantized = self.quantize(x)
         return mark(x, quantized) if _MARKING[0] else quantized
