@@ -7,6 +7,10 @@ try:
 except ImportError as error:
     raise UnsupportedError("the bridge needs PyTorch, which is not installed; pip install 'hwsim[torch]'") from error
 
+from hwsim.torch_bridge.export import export_module
+from hwsim.torch_bridge.layers import Config, prepare
 from hwsim.torch_bridge.module import import_module
+from hwsim.torch_bridge.proof import compare, prove
+from hwsim.torch_bridge.train import Plan, fine_tune
 
-__all__ = ["import_module"]
+__all__ = ["Config", "Plan", "compare", "export_module", "fine_tune", "import_module", "prepare", "prove"]

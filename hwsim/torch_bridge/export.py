@@ -212,9 +212,7 @@ def coded_weights(graph: Graph, place: int, layers: Mapping[int, Layer]) -> Weig
     """
     node = graph.nodes[place]
     if place not in layers:
-        raise UnsupportedError(
-            f"{node.op} {node.name!r}: its weights have no quantizer; use `prepare`"
-        )
+        raise UnsupportedError(f"{node.op} {node.name!r}: its weights have no quantizer; use `prepare`")
     layer, axis = layers[place], WEIGHTED[node.op]
     with torch.no_grad():
         codes = layer.quantizer.codes(torch.from_numpy(layer.weights)).numpy()
