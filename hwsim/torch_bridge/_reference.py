@@ -115,9 +115,15 @@ def _finished(graph: Graph, node: Node, sums: torch.Tensor, bias: torch.Tensor) 
     return activated(moved + _zero(output), node, output)
 
 
+def _option(node: Node, name: str, usual: int = 1) -> int:
+    value = node.attributes.get(name, usual)
+    assert isinstance(value, int)
+    return value
+
+
 def _window(node: Node, sizes: torch.Size, window: tuple[int, int]) -> tuple[list[int], tuple[int, int]]:
     """Padding (left, right, top, bottom) and strides."""
-    strides = (int(node.attributes["stride_h"]), int(node.attributes["stride_w"]))
+    strides = (_option(node, "stride_h"), _option(node, "stride_w"))
     if node.attributes["padding"] == "valid":
         return [0, 0, 0, 0], strides
     total = [max((-(-n // s) - 1) * s + w - n, 0) for n, s, w in zip(sizes, strides, window, strict=True)]
@@ -130,7 +136,7 @@ def _convolution(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     taps = _weights(graph.tensors[node.inputs[1]], codes)
     depthwise = node.op == "depthwise_conv2d"
     taps = taps.permute(3, 0, 1, 2) if depthwise else taps.permute(0, 3, 1, 2)
-    dilation = (int(node.attributes.get("dilation_h", 1)), int(node.attributes.get("dilation_w", 1)))
+    dilation = (_option(node, "dilation_h"), _option(node, "dilation_w"))
     reach = tuple((n - 1) * d + 1 for n, d in zip(taps.shape[2:], dilation, strict=True))
     padding, strides = _window(node, x.shape[1:3], (reach[0], reach[1]))
     centered = (x - _zero(graph.tensors[node.inputs[0]])).permute(0, 3, 1, 2).double()
@@ -202,7 +208,7 @@ def _strided_slice(_: Graph, __: Node, values: Values) -> torch.Tensor:
 
 
 def _pool(_: Graph, node: Node, values: Values) -> torch.Tensor:
-    window = (int(node.attributes["filter_h"]), int(node.attributes["filter_w"]))
+    window = (_option(node, "filter_h"), _option(node, "filter_w"))
     x = values[0].permute(0, 3, 1, 2).double()
     padding, strides = _window(node, values[0].shape[1:3], window)
     if node.op == "max_pool_2d":

@@ -222,14 +222,20 @@ def coded_weights(graph: Graph, place: int, layers: Mapping[int, Layer]) -> Weig
     usual = float(np.abs(layer.factor).mean()) or 1.0
     factor = np.where(layer.factor == 0, usual, np.abs(layer.factor))
     if isinstance(form, Levels):
-        middle = form.table.shape[1] // 2
-        codes = (codes - middle) * sign + middle
+        codes = turned(codes, sign, form.table.shape[1] - 1, node.name)
         scale = form.scale.astype(np.float64) * layer.quantizer.factor_of(torch.from_numpy(layer.weights)) * factor
         tables = np.tile(form.table, (len(factor), 1))
         levels = Levels(tables, scale.astype(np.float32), form.bits, axis)
         return Weights(codes.transpose(layer.turn).reshape(graph.tensors[node.inputs[1]].shape), levels)
     codes = codes * sign
-    scale = (form.scale.astype(np.float64) * factor).astype(np.float32)
+    scales = (form.scale.astype(np.float64) * factor).astype(np.float32)
     bits = layer.quantizer.bits + bool((codes >= 1 << (layer.quantizer.bits - 1)).any())
-    affine = Affine(scale, np.zeros(len(scale), np.int64), axis, bits if bits < 8 else None)
+    affine = Affine(scales, np.zeros(len(scales), np.int64), axis, bits if bits < 8 else None)
     return Weights(codes.transpose(layer.turn).reshape(graph.tensors[node.inputs[1]].shape), affine)
+
+
+def turned(codes: Any, sign: Any, last: int, name: str) -> Any:
+    """Codes of levels that lie evenly around 0, times signs of channels."""
+    if last % 2 and not sign.all():
+        raise UnsupportedError(f"{name!r}: batch norm multiplies a channel by 0, which two-valued weights cannot say")
+    return np.where(sign < 0, last - codes, np.where(sign == 0, last // 2, codes))

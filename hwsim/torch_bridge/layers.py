@@ -10,8 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from hwsim.errors import InputError, unknown
+from hwsim.torch_bridge.grids import Signs, additive_powers_of_two, powers_of_two
 from hwsim.torch_bridge.lcq import LCQ
 from hwsim.torch_bridge.lsq import LSQ, PACT
+from hwsim.torch_bridge.noise import QuantNoise, StochasticLSQ
 from hwsim.torch_bridge.quantizer import Quantizer
 
 
@@ -63,7 +65,16 @@ def _lcq_weights(bits: int) -> Quantizer:
     return LCQ(bits, signed=True, normalize=True) if bits > 2 else _lsq_weights(bits)
 
 
-WEIGHTS: dict[str, Callable[[int], Quantizer]] = {"lsq": _lsq_weights, "lcq": _lcq_weights}
+WEIGHTS: dict[str, Callable[[int], Quantizer]] = {
+    "lsq": _lsq_weights,
+    "lcq": _lcq_weights,
+    "pot": powers_of_two,
+    "apot": additive_powers_of_two,
+    "ternary": lambda _: Signs(zero=True),
+    "binary": lambda _: Signs(zero=False),
+    "stochastic": lambda bits: StochasticLSQ(bits, signed=True),
+    "quant-noise": lambda bits: QuantNoise(_lsq_weights(bits)),
+}
 """Quantizers of weights by name, made from bits. LCQ of two bits has levels -1, 0 and 1, which no function bends; LSQ
 with four is taken then."""
 
@@ -77,6 +88,7 @@ ACTIVATIONS: dict[str, Callable[[int, Inputs], Quantizer]] = {
     "lsq+": _lsq_plus,
     "lcq": lambda bits, _: LCQ(bits),
     "pact": lambda bits, _: PACT(bits),
+    "apot": lambda bits, _: additive_powers_of_two(bits, signed=False),
 }
 """Quantizers of activations by name, made from bits and what is known of a layer's inputs."""
 
@@ -89,8 +101,7 @@ class Quantized:
 
     def attach(self, weights: Quantizer, inputs: Quantizer) -> None:
         """Take quantizers."""
-        if isinstance(weights, LSQ):
-            weights.features = False
+        weights.features = False
         self.weight_quantizer, self.input_quantizer = weights, inputs
 
 

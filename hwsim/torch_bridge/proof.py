@@ -83,7 +83,7 @@ def compare(graph: Graph, module: nn.Module, x: torch.Tensor, *, chunk: int = 12
     real = (real.permute(0, 2, 3, 1) if real.ndim == 4 else real).numpy()
     output = graph.tensors[graph.outputs[0]]
     codes = simulate(graph, encode(graph, x), ENGINE).outputs[0].astype(np.int64)
-    integer = (codes - output.zero_point) * output.scale
+    integer = (codes - output.zero_point) * np.float64(output.scale)
     wanted = np.clip(np.rint(real / output.scale) + output.zero_point, -128, 127).astype(np.int64)
     off = np.abs(codes - wanted)
     flips = int((integer.argmax(-1) != real.argmax(-1)).sum())

@@ -74,6 +74,10 @@ class Quantizer(nn.Module):
         """What is to be added to the real values of `format` to get those of `quantize`: a free offset's fraction."""
         return 0.0
 
+    def factor_of(self, x: torch.Tensor) -> float:  # noqa: ARG002
+        """What the levels of `format` are to be multiplied by to stand for weights `x`."""
+        return 1.0
+
     def get_extra_state(self) -> dict[str, Any]:
         """The signedness, for a checkpoint."""
         return {"signed": self.signed}

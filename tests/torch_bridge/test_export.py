@@ -52,6 +52,12 @@ CONFIGS = {
     "PACT": Config(4, 4, activations_by="pact"),
     "LCQ": Config(4, 4, weights_by="lcq", activations_by="lcq"),
     "3-bit LCQ": Config(3, 3, weights_by="lcq", activations_by="lcq"),
+    "PoT": Config(4, 4, weights_by="pot"),
+    "APoT": Config(4, 4, weights_by="apot", activations_by="apot"),
+    "ternary": Config(2, 4, weights_by="ternary"),
+    "binary": Config(1, 4, weights_by="binary"),
+    "stochastic": Config(4, 4, weights_by="stochastic"),
+    "QuantNoise": Config(4, 4, weights_by="quant-noise"),
     "mixed": Config(4, 4, layers={"deep": (8, 6), "mix": (3, 5)}),
 }
 
