@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 
-.PHONY: demo test check clean agreement benchmarks
+DATA ?= ../shared/data
+
+.PHONY: demo test check clean agreement benchmarks torch
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -24,6 +26,10 @@ benchmarks: $(VENV)/.dev
 
 agreement: $(VENV)/.dev
 	$(BIN)/python scripts/agreement.py $(MODELS)
+
+torch: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch]'
+	$(BIN)/python scripts/qat.py $(DATA) build/qat
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "hwsim needs Python 3.11 or newer, this is " + sys.version)'

@@ -201,6 +201,14 @@ def _reshape(_: Graph, __: Node, values: Values) -> torch.Tensor:
     return values[0]
 
 
+def _transpose(_: Graph, __: Node, values: Values) -> torch.Tensor:
+    return values[0].permute(values[1].tolist())
+
+
+def _concatenation(_: Graph, node: Node, values: Values) -> torch.Tensor:
+    return torch.cat(values, _option(node, "axis"))
+
+
 def _strided_slice(_: Graph, __: Node, values: Values) -> torch.Tensor:
     begin, end, step = (part.tolist() for part in values[1:])
     parts = [slice(b, e, s) for b, e, s in zip(begin[1:], end[1:], step[1:], strict=True)]
@@ -224,5 +232,6 @@ def _pool(_: Graph, node: Node, values: Values) -> torch.Tensor:
 OPERATORS: dict[str, Operator] = {
     "conv2d": _convolution, "depthwise_conv2d": _convolution, "fully_connected": _fully_connected, "add": _add,
     "mul": _mul, "mean": _mean, "quantize": _quantize, "lookup": _lookup, "pad": _pad, "reshape": _reshape,
-    "strided_slice": _strided_slice, "max_pool_2d": _pool, "average_pool_2d": _pool,
+    "transpose": _transpose,
+    "concatenation": _concatenation, "strided_slice": _strided_slice, "max_pool_2d": _pool, "average_pool_2d": _pool,
 }  # fmt: skip

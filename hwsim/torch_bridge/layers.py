@@ -29,6 +29,7 @@ class Config:
     weights_by, activations_by : names in `WEIGHTS` and `ACTIVATIONS`; `ends` are LSQ and LSQ+ in any case
     signed : of activations; None: where the first values go below 0
     start : LSQ's and LSQ+'s start of activations, see `LSQ`
+    weights_start : LSQ's of weights; LSQ+'s three deviations clip so much that 8 bits lose points before any training
     """
 
     weights: int = 4
@@ -39,6 +40,7 @@ class Config:
     activations_by: str = "lsq+"
     signed: bool | None = None
     start: str = "mse"
+    weights_start: str = "mse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +58,26 @@ class Inputs:
     padded: bool
 
 
-def _lsq_weights(bits: int) -> Quantizer:
-    """Starting at the least squared error: LSQ+'s three deviations clip so much that 8 bits lose points untrained."""
-    return LSQ(bits, signed=True)
+def _lsq(bits: int, start: str) -> Quantizer:
+    return LSQ(bits, signed=True, start=start)
 
 
-def _lcq_weights(bits: int) -> Quantizer:
-    return LCQ(bits, signed=True, normalize=True) if bits > 2 else _lsq_weights(bits)
+def _lcq(bits: int, start: str) -> Quantizer:
+    return LCQ(bits, signed=True, normalize=True) if bits > 2 else _lsq(bits, start)
 
 
-WEIGHTS: dict[str, Callable[[int], Quantizer]] = {
-    "lsq": _lsq_weights,
-    "lcq": _lcq_weights,
-    "pot": powers_of_two,
-    "apot": additive_powers_of_two,
-    "ternary": lambda _: Signs(zero=True),
-    "binary": lambda _: Signs(zero=False),
-    "stochastic": lambda bits: StochasticLSQ(bits, signed=True),
-    "quant-noise": lambda bits: QuantNoise(_lsq_weights(bits)),
+WEIGHTS: dict[str, Callable[[int, str], Quantizer]] = {
+    "lsq": _lsq,
+    "lcq": _lcq,
+    "pot": lambda bits, _: powers_of_two(bits),
+    "apot": lambda bits, _: additive_powers_of_two(bits),
+    "ternary": lambda *_: Signs(zero=True),
+    "binary": lambda *_: Signs(zero=False),
+    "stochastic": lambda bits, start: StochasticLSQ(bits, signed=True, start=start),
+    "quant-noise": lambda bits, start: QuantNoise(_lsq(bits, start)),
 }
-"""Quantizers of weights by name, made from bits. LCQ of two bits has levels -1, 0 and 1, which no function bends; LSQ
-with four is taken then."""
+"""Quantizers of weights by name, made from bits and a start. LCQ of two bits has levels -1, 0 and 1, which no function
+bends; LSQ with four is taken then."""
 
 
 def _lsq_plus(bits: int, like: Inputs) -> Quantizer:
@@ -156,9 +157,9 @@ def quantizers(config: Config, name: str, end: bool, padded: bool) -> tuple[Quan
     weights, activations = config.layers.get(name, (config.weights, config.activations))
     if end and name not in config.layers:
         weights, activations = max(weights, config.ends), max(activations, config.ends)
-        return _lsq_weights(weights), _lsq_plus(activations, Inputs(config.signed, "mse", padded))
+        return _lsq(weights, config.weights_start), _lsq_plus(activations, Inputs(config.signed, "mse", padded))
     inputs = ACTIVATIONS[config.activations_by](activations, Inputs(config.signed, config.start, padded))
-    return WEIGHTS[config.weights_by](weights), inputs
+    return WEIGHTS[config.weights_by](weights, config.weights_start), inputs
 
 
 def _pads(layer: nn.Module) -> bool:
