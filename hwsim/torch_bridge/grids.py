@@ -106,7 +106,7 @@ class Signs(Quantizer):
     def quantize(self, x: torch.Tensor) -> torch.Tensor:
         """The quantized values, differentiable."""
         straight = x.clamp(-1.0, 1.0)
-        return straight + (self._signs(x) * self.factor_of(x) - straight).detach()
+        return straight + (self._signs(x) * self._alpha(x) - straight).detach()
 
     def format(self) -> Levels:
         """Signs; `factor_of` gives alpha."""
@@ -120,9 +120,13 @@ class Signs(Quantizer):
 
     def factor_of(self, x: torch.Tensor) -> float:
         """Alpha."""
-        magnitudes = x.detach().abs()
-        kept = magnitudes[self._signs(x) != 0]
-        return float(kept.mean()) if kept.numel() and float(kept.mean()) > 0 else 1.0
+        return float(self._alpha(x))
+
+    def _alpha(self, x: torch.Tensor) -> torch.Tensor:
+        """The mean magnitude of what is not 0; 1 where all is."""
+        kept = self._signs(x).abs()
+        mean = (x.detach().abs() * kept).sum() / kept.sum().clamp(min=1.0)
+        return torch.where(mean > 0, mean, torch.ones_like(mean))
 
     def _signs(self, x: torch.Tensor) -> torch.Tensor:
         signs = torch.where(x.detach() >= 0, 1.0, -1.0)

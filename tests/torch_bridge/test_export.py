@@ -1,5 +1,7 @@
 """A trained module as integers: equal to an independent reference on every tensor, close to the float forward."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -62,10 +64,15 @@ CONFIGS = {
 }
 
 
+@lru_cache
+def exported(name):
+    module, x = prepared(CONFIGS[name])
+    return module, x, export_module(module, x)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_tensor_equals_the_reference(name):
-    module, x = prepared(CONFIGS[name])
-    graph = export_module(module, x)
+    _, x, graph = exported(name)
     assert all(t.dtype != "float32" for t in graph.tensors)
     proof = prove(graph, x)
     assert proof.exact, proof.differing
@@ -74,8 +81,8 @@ def test_every_tensor_equals_the_reference(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_integers_are_near_the_float_forward(name):
-    module, x = prepared(CONFIGS[name])
-    found = compare(export_module(module, x), module, x)
+    module, x, graph = exported(name)
+    found = compare(graph, module, x)
     spread = found.float_outputs.std()
     assert np.sqrt(((found.integer_outputs - found.float_outputs) ** 2).mean()) < 0.25 * spread
 
