@@ -17,6 +17,8 @@ EXAMPLES = [(page, code) for page in PAGES for code in re.findall(r"```python\n(
 
 @pytest.mark.parametrize(("page", "code"), EXAMPLES, ids=[f"{page.name}-{i}" for i, (page, _) in enumerate(EXAMPLES)])
 def test_example_runs(page, code):
+    if "import torch" in code:
+        pytest.importorskip("torch", reason="needs PyTorch: pip install 'hwsim[torch]'")
     exec(compile(code, str(page), "exec"), {})
 
 

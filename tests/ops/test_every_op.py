@@ -46,11 +46,12 @@ CASES = [case for case in EVERY if case not in LACKING]
 
 
 def test_every_operator_has_a_random_maker_and_an_oracle():
-    assert set(MAKERS) == set(operators()) == set(oracle.HANDLERS)
+    """Operators that no file format has are tested in files of their own."""
+    assert set(MAKERS) == {name for name, op in operators().items() if op.sources} == set(oracle.HANDLERS)
 
 
 def test_outside_names_are_claimed_once():
-    names = [op.sources["tflite"] for op in operators().values()]
+    names = [op.sources["tflite"] for op in operators().values() if op.sources]
     assert len(names) == len(set(names))
 
 

@@ -1,0 +1,166 @@
+"""Torch's layers with weights: convolutions, linear layers, normalizations, matrix products."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from hwsim.torch_bridge._aten_windows import padded
+from hwsim.torch_bridge._importer import (
+    LAYERS,
+    Array,
+    Importer,
+    Layer,
+    argument,
+    channels_last,
+    handles,
+    pair,
+    reshaped,
+)  # fmt: skip
+
+
+@handles("aten.conv2d.default", "aten.conv2d.padding")
+def _conv2d(to: Importer, node: fx.Node) -> None:
+    weights, bias = to.array(node.args[1]), to.array(argument(node, 2))
+    assert weights is not None
+    stride, dilation = pair(argument(node, 3, 1)), pair(argument(node, 5, 1))
+    groups = int(argument(node, 6, 1))
+    source = to.value(node.args[0])
+    channels = to.builder.shape(source)[3]
+    window = [(size - 1) * step + 1 for size, step in zip(weights.shape[2:], dilation, strict=True)]
+    source, padding = padded(to, node, source, window, stride, argument(node, 4, 0))
+    depthwise = groups == channels and groups > 1
+    turn = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
+    taps = weights.transpose(turn)
+    more = {"multiplier": len(weights) // groups} if depthwise else {}
+    inputs = (source, *constants(to, node, taps, bias, len(weights)))
+    to.add(
+        node, "depthwise_conv2d" if depthwise else "conv2d", inputs, padding=padding, stride_h=stride[0],
+        stride_w=stride[1], dilation_h=dilation[0], dilation_w=dilation[1], activation="none", **more,
+    )  # fmt: skip
+    remember(to, node, turn)
+
+
+def constants(to: Importer, node: fx.Node, weights: Array, bias: Array | None, channels: int) -> tuple[int, int]:
+    """A layer's weights and its bias, zeros where it has none."""
+    values = np.zeros(channels, np.float32) if bias is None else bias
+    return to.builder.constant(f"{node.name}_weight", weights), to.builder.constant(f"{node.name}_bias", values)
+
+
+def remember(to: Importer, node: fx.Node, turn: tuple[int, ...]) -> None:
+    """That the last node's weights came from a quantizer, where they did."""
+    source = node.args[1]
+    if isinstance(source, fx.Node) and source.name in to.quantized:
+        quantizer, weights = to.quantized[source.name]
+        factor = np.ones(len(weights), np.float64)
+        to.layers[len(to.builder.nodes) - 1] = Layer(quantizer, weights, turn, factor)
+
+
+@handles("hwsim.mark.default")
+def _mark(to: Importer, node: fx.Node) -> None:
+    """A quantizer of weights gives other constants; one of activations becomes a node of its own."""
+    source, quantizer = node.args[0], to.quantizer_of(node)
+    assert isinstance(source, fx.Node)
+    if to.is_constant(source):
+        weights = to.stored[source.name]
+        with torch.no_grad():
+            to.stored[node.name] = quantizer.quantize(torch.from_numpy(weights)).numpy()
+        to.quantized[node.name] = (quantizer, weights)
+    else:
+        to.add(node, "quantize", (to.value(source),))
+        to.marks[to.values[node]] = quantizer
+
+
+@handles("aten.linear.default")
+def _linear(to: Importer, node: fx.Node) -> None:
+    weights, bias = to.array(node.args[1]), to.array(argument(node, 2))
+    assert weights is not None
+    source = to.value(node.args[0])
+    shape = to.builder.shape(source)
+    if len(shape) != 2:
+        rows = (prod(shape[:-1]), shape[-1])
+        source = reshaped(to, source, rows, f"{node.name}_rows")
+    inputs = (source, *constants(to, node, weights, bias, len(weights)))
+    if len(shape) == 2:
+        to.add(node, "fully_connected", inputs, activation="none")
+        remember(to, node, (0, 1))
+        return
+    rows = (prod(shape[:-1]), len(weights))
+    flat = to.builder.node("fully_connected", inputs, rows, f"{node.name}_flat", activation="none")
+    remember(to, node, (0, 1))
+    to.values[node] = reshaped(to, flat, channels_last(node.meta["val"].shape), node.name)
+
+
+@handles("aten.batch_norm.default")
+def _batch_norm(to: Importer, node: fx.Node) -> None:
+    gamma, beta, mean, variance = (to.array(node.args[i]) for i in range(1, 5))
+    assert mean is not None and variance is not None
+    root = np.sqrt(variance.astype(np.float64) + float(argument(node, 7, 1e-5)))
+    factor = (1.0 if gamma is None else gamma) / root
+    offset = (0.0 if beta is None else beta) - mean * factor
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    if fold(to, source, node, factor, offset):
+        return
+    shape = channels_last(node.meta["val"].shape)
+    by = to.builder.constant(f"{node.name}_factor", factor.astype(np.float32))
+    plus = to.builder.constant(f"{node.name}_offset", offset.astype(np.float32))
+    scaled = to.builder.node("mul", (to.value(source), by), shape, f"{node.name}_scaled", activation="none")
+    to.add(node, "add", (scaled, plus), activation="none")
+
+
+def fold(to: Importer, source: fx.Node, node: fx.Node, factor: Array, offset: Array) -> bool:
+    """Whether the layer that computed `source` took in a factor and an offset per channel."""
+    place = to.values.get(source)
+    last = to.builder.nodes[-1] if to.builder.nodes else None
+    if last is None or last.outputs != (place,) or last.op not in LAYERS or not to.only_reader(source, node):
+        return False
+    weights, bias = (to.builder.tensors[i] for i in last.inputs[1:3])
+    assert weights.data is not None and bias.data is not None
+    axis = 3 if last.op == "depthwise_conv2d" else 0
+    along = [-1 if i == axis else 1 for i in range(weights.data.ndim)]
+    to.builder.replace_data(last.inputs[1], weights.data * factor.reshape(along))
+    to.builder.replace_data(last.inputs[2], bias.data * factor + offset)
+    to.values[node] = to.values[source]
+    place_ = len(to.builder.nodes) - 1
+    if place_ in to.layers:
+        to.layers[place_].factor = to.layers[place_].factor * factor
+    return True
+
+
+@handles("aten.layer_norm.default")
+def _layer_norm(to: Importer, node: fx.Node) -> None:
+    """Over the last axis, as mean, difference, square, mean, reciprocal root and products."""
+    if len(node.args[1]) != 1 or len(node.meta["val"].shape) == 4:  # type: ignore[arg-type]
+        raise to.refuse(node, "layer_norm over more than the last of fewer than four axes; hwsim takes that one only")
+    source = to.value(node.args[0])
+    shape = to.builder.shape(source)
+    axes = to.builder.constant(f"{node.name}_axes", np.array([len(shape) - 1], np.int32))
+
+    def step(op: str, inputs: tuple[int, ...], size: int, name: str, **options: Any) -> int:
+        return to.builder.node(op, inputs, (*shape[:-1], size), f"{node.name}_{name}", **options)
+
+    def number(values: Any, name: str) -> int:
+        return to.builder.constant(f"{node.name}_{name}", np.asarray(values, np.float32).reshape(-1))
+
+    mean = step("mean", (source, axes), 1, "mean", keep_dims=True)
+    centered = step("sub", (source, mean), shape[-1], "centered", activation="none")
+    squared = step("mul", (centered, centered), shape[-1], "squared", activation="none")
+    variance = step("mean", (squared, axes), 1, "variance", keep_dims=True)
+    more = step("add", (variance, number(argument(node, 4, 1e-5), "epsilon")), 1, "more", activation="none")
+    root = step("rsqrt", (more,), 1, "root")
+    result = step("mul", (centered, root), shape[-1], "normal", activation="none")
+    for op, position in (("mul", 2), ("add", 3)):
+        values = to.array(argument(node, position))
+        if values is not None:
+            result = step(op, (result, number(values, op)), shape[-1], op, activation="none")
+    to.values[node] = result
+
+
+@handles("aten.matmul.default", "aten.bmm.default")
+def _matmul(to: Importer, node: fx.Node) -> None:
+    if len(node.meta["val"].shape) == 4:
+        raise to.refuse(node, "matmul of four dimensions; merge batch and heads first (reshape to three)")
+    to.add(node, "batch_matmul", (to.value(node.args[0]), to.value(node.args[1])), adj_x=False, adj_y=False)
