@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 
 import hwsim
 from hwsim.graph.probes import random_inputs
+from hwsim.ptq.choose import Widths
 from tests.solver.networks import residual, samples
 from tests.test_cli import command  # noqa: F401
 
@@ -51,6 +52,21 @@ def test_as_json_with_labels(command, network):  # noqa: F811
     labels = command("solve", *network, *options[2:], "--labels", "x.npz", "--json")
     assert json.loads(labels.out)["actual"] == facts["actual"]
     assert not Path("cache/hwsim/sensitivities").exists()
+
+
+def test_with_a_pipeline(command, network):  # noqa: F811
+    status, out, _ = command(
+        "solve", *network, "--max-flash-kib", 0.7, "--pipeline", "light", "--out", "q.hwsim", "--json"
+    )
+    facts = json.loads(out)
+    assert (status, facts["missed"]) == (0, {})
+    layers = {int(name.split("_")[0]): int(text[1]) for name, text in facts["choice"].items() if name != "rest"}
+    widths = Widths(8, 8, layers={index: (bits, 8) for index, bits in layers.items()})
+    expected = hwsim.quantize(residual(), samples(), widths=widths, engine="dyadic", pipeline="light")
+    x = random_inputs(expected, 5)
+    for a, b in zip(*(hwsim.simulate(g, x, "dyadic").outputs for g in (hwsim.load("q.hwsim"), expected)), strict=True):
+        assert_array_equal(a, b)
+    assert command("solve", *network, "--pipeline", "lite").status == 2
 
 
 def test_a_budget_that_nothing_keeps(command, network):  # noqa: F811

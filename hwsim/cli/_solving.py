@@ -19,6 +19,7 @@ def layers_at(given: dict[str, Any]) -> "Layers":
     import hwsim
     from hwsim.solver import tabulate
     from hwsim.solver.choices import checked_choices, layer_choices
+    from hwsim.solver.pipelines import refiner
     from hwsim.targets import target as target_called
     from hwsim.verify.golden import read_inputs
 
@@ -36,6 +37,8 @@ def layers_at(given: dict[str, Any]) -> "Layers":
     labels = None if given["labels"] is None else read_labels(given["labels"])
     x = read_inputs(graph, given["calibration"])
     passed = {name: given[name] for name in ("measure", "pin_ends", "runtime", "engine", "cache")}
+    if given["pipeline"] is not None:
+        passed["refine"] = refiner(given["pipeline"], graph, x, given["engine"] or machine.profile.engine)
     with progress_bar("measuring", sum(map(len, options.values()))) as advance:
         return tabulate(graph, machine, x, labels=labels, choices=asked, progress=advance, **passed)
 
@@ -52,18 +55,28 @@ def read_labels(file: Path) -> "np.ndarray[Any, Any]":
 
 
 def solve_network(
-    layers: "Layers", given: dict[str, Any], prices: bool, output: Path | None, report: Path | None, json: bool
+    layers: "Layers",
+    given: dict[str, Any],
+    prices: bool,
+    output: Path | None,
+    report: Path | None,
+    json: bool,
+    pipeline: str | None = None,
 ) -> None:
     """Choose, apply, and say what was predicted beside what came out; exit status 1 where a budget is missed."""
     from hwsim.reports.console import print_json
     from hwsim.reports.mixed import mixed_facts, print_applied, write_mixed
     from hwsim.reports.solve import print_solution, solution_facts
     from hwsim.solver import Mixed, solve_table
+    from hwsim.solver.pipelines import quantizer
 
     with native_output_to_stderr():
         mixed = Mixed(layers, solve_table(**given))
         facts = solution_facts(mixed.solution, prices)
-    applied = mixed.apply() if mixed.choice else None
+    batch = layers.judge.batch
+    x = [batch.flatten(batch.values[index]) for index in layers.graph.inputs]
+    steps = None if pipeline is None else quantizer(pipeline, x, layers.judge.engine)
+    applied = mixed.apply(steps) if mixed.choice else None
     if not json:
         print_solution(out, mixed.solution, prices)
     if applied is not None:

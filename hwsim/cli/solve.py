@@ -38,6 +38,10 @@ def solve(
     free_ends: Annotated[bool, typer.Option("--free-ends", help="do not keep first and last layer at 8 bits")] = False,
     runtime: RuntimeName = None,
     engine: Annotated[str | None, typer.Option(help="whose integers; default: the target's")] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(help="minmse, light or advanced, on each layer before it is measured and at the end"),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="a folder for the integer network's report")] = None,
     cache: Annotated[bool, typer.Option(help="keep measured degradations in the user's cache")] = True,
     budget: Annotated[
@@ -87,6 +91,7 @@ def solve(
         "runtime": runtime,
         "engine": engine,
         "cache": cache,
+        "pipeline": pipeline,
     }
     layers = None
     if table is None:
@@ -109,7 +114,7 @@ def solve(
         _no_aims(aims)
         _sweep(given, sweep, points, output, json)
     elif layers is not None:
-        solve_network(layers, given | aims, prices, output, report, json)
+        solve_network(layers, given | aims, prices, output, report, json, pipeline)
     elif output is not None:
         raise InputError("--out needs --sweep COST; an answer itself goes to standard output, with --json as JSON")
     else:
