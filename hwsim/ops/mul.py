@@ -19,6 +19,14 @@ from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
 VECTORS = {"int8": 16, "uint8": 8}
 """Elements that LiteRT's vector loop takes at a time."""
 
+_ROUNDINGS = {
+    "tflite": "double_rounding",
+    "tflite_simd": "double_rounding",
+    "tflite_single": "single_rounding",
+    "xnnpack": "float32",
+}
+"""How the vector kernel rounds the product under each algorithm."""
+
 LARGEST_16_BITS = 32767 - 255
 """What a rounded product may be without leaving 16 bits, with any zero point added."""
 
@@ -78,7 +86,7 @@ def _stage(p: MulParams, rule: Rule) -> OutputStage | None:
     """
     if rule.algorithm == "tflite_simd" and p.scale * LARGEST_PRODUCT > LARGEST_16_BITS:
         return None
-    rounding = ROUNDINGS["float32" if rule.algorithm == "xnnpack" else "double_rounding"]
+    rounding = ROUNDINGS[_ROUNDINGS[rule.algorithm]]
     numbers = np.array([p.multiplier]), np.array([p.shift]), np.array([p.scale], np.float64)
     return OutputStage(rounding, *numbers, p.zero_point, p.minimum, p.maximum)
 
