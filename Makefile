@@ -11,7 +11,7 @@ demo: $(VENV)/.core
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n 2 --dist loadfile
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest tests/kernels tests/ops -m "not engine" -p no:xdist
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest tests/kernels tests/ops tests/engines -m "not engine" -p no:xdist
 	$(BIN)/coverage report
 
 check: $(VENV)/.dev
