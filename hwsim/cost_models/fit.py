@@ -113,8 +113,8 @@ class Problem:
             self.names.append(name)
         networks = {name: self.load(name) for name in {row.network for row in self.measurements}}
         found = _constants(self.targets)
-        touched = Cases(by_name, self.names, self.measurements, networks, found).touched.any(axis=1)
-        self.constants = [constant for constant, used in zip(found, touched, strict=True) if used]
+        touched = np.asarray(Cases(by_name, self.names, self.measurements, networks, found).touched.any(axis=1))
+        self.constants = [constant for constant, used in zip(found, touched.tolist(), strict=True) if used]
         if not self.constants:
             raise InputError("no number is free; give one limits: { value = 2, source = '...', free = [0.5, 8] }")
         self.cases = Cases(by_name, self.names, self.measurements, networks, self.constants)
