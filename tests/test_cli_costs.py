@@ -35,7 +35,8 @@ def test_estimate_of_a_table_on_several_targets(command):
     status, out, err = command("estimate", "small.csv", "--target", "cortex-m4,systolic", "--target", "cortex-m7")
     assert (status, err) == (0, "")
     assert out.startswith("small: 3 layers, 9,216 MACs\n")
-    assert [line.split()[0] for line in out.splitlines()[2:5]] == ["cortex-m4", "systolic", "cortex-m7"]
+    first = [line.split()[0] for line in out.splitlines() if line.strip() and line[0] != " " and ":" not in line]
+    assert first == ["target", "cortex-m4", "systolic", "cortex-m7"]
     assert "a lower bound; a table of layers does not say which tensors live on" in out
 
 
@@ -120,3 +121,14 @@ def test_fit_needs_a_table(command):
     assert "expected one TARGET or more and then MEASUREMENTS.csv: hwsim fit cortex-m4 boards.csv" in " ".join(
         err.split()
     )
+
+
+def test_run_on_a_target_takes_its_engine_and_tells_its_cost(command, tmp_path):
+    demo.network().save(tmp_path / "net.hwsim")
+    status, out, _ = command("run", "net.hwsim", "--target", "cortex-m4", "--json")
+    facts = json.loads(out)
+    assert (status, facts["engine"]) == (0, "cmsis-nn")
+    assert facts["estimate"]["latency_s"] > 0
+    status, out, _ = command("run", "net.hwsim", "--target", "cortex-m4", "--engine", "xnnpack")
+    assert status == 0
+    assert "cortex-m4" in out and "MACs" in out

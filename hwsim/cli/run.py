@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 def run(
     model: Model,
     engine: EngineName = None,
+    target: Annotated[
+        str | None, typer.Option(help="the machine: its engine's arithmetic, and what it costs there; `hwsim targets`")
+    ] = None,
     input: InputFile = None,
     output: Annotated[Path | None, typer.Option("--out", help="write outputs to this .npz, under tensor names")] = None,
     keep_tensors: Annotated[bool, typer.Option("--keep-tensors", help="write every intermediate too")] = False,
@@ -34,20 +37,22 @@ def run(
     threads: Annotated[int, typer.Option(min=1, help="threads to spread the samples over")] = 1,
     json: Json = False,
 ) -> None:
-    """Run a network in an engine's arithmetic."""
+    """Run a network in an engine's arithmetic, or in that of a target, with what it costs there."""
     from hwsim.importers.arrays import read_arrays
     from hwsim.reports.console import print_json, print_run, run_facts
+    from hwsim.reports.estimate import estimate_facts, print_estimates
 
-    if engine is None:
+    if engine is None and target is None:
         raise InputError("--engine is missing; `hwsim engines` lists them, for instance --engine litert-reference")
     announce_compilation()
     graph = hwsim.load(model)
+    cost = hwsim.estimate(graph, target) if target is not None else None
     x = inputs(graph, input, samples, seed)
     with progress_bar("running", rows(x)) as advance:
         result = hwsim.simulate(
             graph,
             x,
-            engine,
+            engine or (cost.profile.engine if cost else ""),
             keep_tensors=keep_tensors,
             stateful=stateful,
             state=None if state is None else read_arrays(state),
@@ -61,9 +66,11 @@ def run(
         _write_arrays(output_state, _last_state(graph, result))
     facts = run_facts(graph, result)
     if json:
-        print_json(facts)
-    else:
-        print_run(out, facts)
+        print_json(facts if cost is None else {**facts, "estimate": estimate_facts(cost)})
+        return
+    print_run(out, facts)
+    if cost is not None:
+        print_estimates(out, [cost], layers=False)
 
 
 def _last_state(graph: "Graph", result: "Run") -> dict[str, Any]:

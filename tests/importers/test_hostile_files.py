@@ -1,5 +1,6 @@
 """Files damaged by chance or on purpose: only errors of hwsim come out, soon, and in little memory."""
 
+import hashlib
 import json
 import re
 import struct
@@ -134,8 +135,8 @@ json_values = st.recursive(
 @given(st.data())
 def test_changed_header_values(data: st.DataObject):
     whole = sample("hwsim")
-    end = 16 + int.from_bytes(whole[8:16], "little")
-    header = json.loads(whole[16:end])
+    end = 48 + int.from_bytes(whole[8:16], "little")
+    header = json.loads(whole[48:end])
     place: Any = header
     while isinstance(place, dict | list) and place:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
@@ -145,8 +146,9 @@ def test_changed_header_values(data: st.DataObject):
             break
     parent[key] = data.draw(json_values)
     text = json.dumps(header).encode()
-    text += b" " * (-(16 + len(text)) % 64)
-    outcome(MAGIC + len(text).to_bytes(8, "little") + text + whole[end:])
+    text += b" " * (-(48 + len(text)) % 64)
+    body = text + whole[end:]
+    outcome(MAGIC + len(text).to_bytes(8, "little") + hashlib.sha256(body).digest() + body)
 
 
 def replaced(data: bytes, old: bytes, new: bytes) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim.errors import InputError
+from hwsim.errors import InputError, unknown
 from hwsim.graph import Graph, Tensor
 from hwsim.importers import arrays
 from hwsim.importers.arrays import read_arrays
@@ -156,7 +156,7 @@ def test_real_engine_needs_an_input():
     ("against", "message"),
     [
         ("xnpack", "unknown engine or .npz file 'xnpack'; did you mean 'xnnpack'?"),
-        ("golden.npy", f"unknown engine or .npz file 'golden.npy'; expected one of {', '.join(hwsim.engines())}"),
+        ("golden.npy", unknown("engine or .npz file", "golden.npy", hwsim.engines())),
         (Path("golden.npy"), "golden.npy: expected a .npz file with recorded tensors"),
         ("none/golden.npz", "none/golden.npz: no such file; expected a .npy or .npz file"),
     ],
