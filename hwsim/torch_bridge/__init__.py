@@ -8,9 +8,21 @@ except ImportError as error:
     raise UnsupportedError("the bridge needs PyTorch, which is not installed; pip install 'hwsim[torch]'") from error
 
 from hwsim.torch_bridge.export import export_module
+from hwsim.torch_bridge.hessian import Traces, hessian_traces
 from hwsim.torch_bridge.layers import Config, prepare
 from hwsim.torch_bridge.module import import_module
 from hwsim.torch_bridge.proof import compare, prove
 from hwsim.torch_bridge.train import Plan, fine_tune
 
-__all__ = ["Config", "Plan", "compare", "export_module", "fine_tune", "import_module", "prepare", "prove"]
+__all__ = [
+    "Config",
+    "Plan",
+    "Traces",
+    "compare",
+    "export_module",
+    "fine_tune",
+    "hessian_traces",
+    "import_module",
+    "prepare",
+    "prove",
+]

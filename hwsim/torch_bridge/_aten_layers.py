@@ -46,7 +46,11 @@ def _conv2d(to: Importer, node: fx.Node) -> None:
 def constants(to: Importer, node: fx.Node, weights: Array, bias: Array | None, channels: int) -> tuple[int, int]:
     """A layer's weights and its bias, zeros where it has none."""
     values = np.zeros(channels, np.float32) if bias is None else bias
-    return to.builder.constant(f"{node.name}_weight", weights), to.builder.constant(f"{node.name}_bias", values)
+    index = to.builder.constant(f"{node.name}_weight", weights)
+    source = node.args[1]
+    assert isinstance(source, fx.Node)
+    to.sources[index] = source
+    return index, to.builder.constant(f"{node.name}_bias", values)
 
 
 def remember(to: Importer, node: fx.Node, turn: tuple[int, ...]) -> None:

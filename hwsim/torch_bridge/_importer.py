@@ -50,7 +50,8 @@ class Importer:
     needed : the program's nodes that its results depend on
     quantizers : the module's, by their path in it
 
-    `marks` are the tensors that a quantizer of activations made, `layers` the nodes whose weights one made.
+    `marks` are the tensors that a quantizer of activations made, `layers` the nodes whose weights one made; `sources`
+    has, by a layer's weights in the graph, the program's node that they are from.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Importer:
         self.outputs: tuple[int, ...] = ()
         self.marks: dict[int, Quantizer] = {}
         self.layers: dict[int, Layer] = {}
+        self.sources: dict[int, fx.Node] = {}
         self.quantized: dict[str, tuple[Quantizer, Array]] = {}
 
     def place(self, node: fx.Node) -> str:
