@@ -5,7 +5,7 @@ They share no code with hwsim's operators and kernels: a sum of products is a fl
 """
 
 from collections.abc import Callable
-from math import floor, frexp, log2
+from math import floor, frexp
 
 import torch
 from torch.nn import functional
@@ -64,17 +64,6 @@ def once(x: torch.Tensor, q: int, e: int) -> torch.Tensor:
     """x * q * 2^(e - 31), rounded once, ties up."""
     shift = 31 - e
     return (x * q + (1 << (shift - 1))) >> shift
-
-
-def twice(x: torch.Tensor, q: int, e: int) -> torch.Tensor:
-    """TFLite's two roundings: the doubled product's upper half, then a shift, ties away from 0."""
-    product = (x << max(e, 0)) * q
-    nudge = torch.where(product >= 0, 2**30, 1 - 2**30)
-    high = torch.div(product + nudge, 2**31, rounding_mode="trunc")
-    shift = max(-e, 0)
-    if not shift:
-        return high
-    return ((high.abs() + (1 << (shift - 1))) >> shift) * high.sign()
 
 
 def activated(codes: torch.Tensor, node: Node, output: Tensor) -> torch.Tensor:
@@ -156,18 +145,18 @@ def _fully_connected(graph: Graph, node: Node, values: Values) -> torch.Tensor:
 
 def _add(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     first, second, output = (graph.tensors[i] for i in (*node.inputs, *node.outputs))
-    twice_largest = 2.0 * max(_scale(first), _scale(second))
-    total = torch.zeros((), dtype=torch.int64)
-    for tensor, value in ((first, values[0]), (second, values[1])):
-        total = total + twice((value - _zero(tensor)) << 20, *multiplier(_scale(tensor) / twice_largest))
-    codes = twice(total, *multiplier(twice_largest / (2**20 * _scale(output)))) + _zero(output)
+    ratios = [_scale(tensor) / _scale(output) for tensor in (first, second)]
+    shift = 31 - frexp(max(ratios))[1]
+    left, right = (round(ratio * 2.0**shift) for ratio in ratios)
+    total = (values[0] - _zero(first)) * left + (values[1] - _zero(second)) * right
+    codes = ((total + (1 << (shift - 1))) >> shift) + _zero(output)
     return activated(codes, node, output)
 
 
 def _mul(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     first, second, output = (graph.tensors[i] for i in (*node.inputs, *node.outputs))
     product = (values[0] - _zero(first)) * (values[1] - _zero(second))
-    codes = twice(product, *multiplier(_scale(first) * _scale(second) / _scale(output))) + _zero(output)
+    codes = once(product, *multiplier(_scale(first) * _scale(second) / _scale(output))) + _zero(output)
     return activated(codes, node, output)
 
 
@@ -177,15 +166,13 @@ def _mean(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     count = 1
     for axis in axes:
         count *= values[0].shape[axis]
-    q, e = multiplier(_scale(source) / _scale(output))
-    room = min(floor(log2(count)), 32, 31 + e)
     sums = (values[0] - _zero(source)).sum(axes, keepdim=True)
-    return twice(sums, (q << room) // count, e - room) + _zero(output)
+    return once(sums, *multiplier(_scale(source) / (_scale(output) * count))) + _zero(output)
 
 
 def _quantize(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     source, output = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    return twice(values[0] - _zero(source), *multiplier(_scale(source) / _scale(output))) + _zero(output)
+    return once(values[0] - _zero(source), *multiplier(_scale(source) / _scale(output))) + _zero(output)
 
 
 def _lookup(_: Graph, __: Node, values: Values) -> torch.Tensor:
