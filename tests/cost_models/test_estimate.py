@@ -95,6 +95,6 @@ def test_five_hundred_layers_are_not_slow(tmp_path):
     path.write_text("\n".join([HEADER, *("c,Conv2D,16,16,16,16,16,16,3,3,1,1,,",) * 500]))
     network = read_layer_table(path)
     for name in names():
-        start = time.perf_counter()
+        start = time.process_time()
         estimate(network, name)
-        assert time.perf_counter() - start < 3
+        assert time.process_time() - start < 3
