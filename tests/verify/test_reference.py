@@ -238,6 +238,15 @@ def test_run_reference_ends_a_child_that_takes_too_long(pretended):
     assert list(folder.iterdir()) == []
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises here even where whoever started the tests in the background had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_run_reference_leaves_nothing_behind_when_interrupted(pretended):
     program = f"import os, time; os.kill({os.getpid()}, {int(signal.SIGINT)}); time.sleep(60)"
     profile, folder = pretended(program)
