@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hwsim.verify.check import Check
 
 Facts = dict[str, Any]
+WHOLE = ("target", "engine")
+"""Columns of names that users type: never broken."""
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
@@ -39,7 +41,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], num
     right, names = set(numbers), list(columns)
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for column in names:
-        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        side = "right" if column in right else "left"
+        drawn.add_column(column, justify=side, overflow="fold", no_wrap=column in WHOLE)  # type: ignore[arg-type]
     for row in rows:
         drawn.add_row(*(_cell(column, str(value)) for column, value in zip(names, row, strict=True)))
     return drawn
