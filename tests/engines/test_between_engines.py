@@ -2,6 +2,7 @@
 
 import json
 
+import numba
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +13,8 @@ from hwsim.cli import app
 from hwsim.errors import InputError, ReferenceEngineError
 from hwsim.graph.probes import probe_inputs
 from hwsim.verify.reference import installed
+
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="whole networks need compiled kernels")
 
 CHIPS = ["dyadic", "dyadic:floor", "dyadic:half_even", "ethos-u", "ethos-u:natural", "ethos-u:truncate", "gemmini",
          "hawq-v3", "nvdla", "pulp-nn", "pulp-nn:8_bits", "shift", "shift:floor"]  # fmt: skip
