@@ -122,7 +122,8 @@ def test_products_of_levels_cost_their_width():
         estimate(chain("n", (work(**change),)), "gap9", settings={"decoder.values_per_cycle": 1e9}).layers[0].cost
         for change in ({"weight_bits": 4}, {"weight_bits": 4, "weight_table": LCQ4}, {})
     )
-    assert codes.compute_cycles < table.compute_cycles == pytest.approx(bytes_.compute_cycles, rel=1e-4)
+    assert codes.compute_cycles < bytes_.compute_cycles
+    assert table.compute_cycles == bytes_.compute_cycles + 18432 / 1e9  # NE16's whole cycles, and the looking up
     assert table.traffic_bytes["l2"][0] == bytes_.traffic_bytes["l2"][0] - 18432 / 2 + 15
 
 
