@@ -20,8 +20,24 @@ OPERATORS = {  # ONNX operator: (hwsim's operators, kinds of (input, weights))
     "MatMulInteger": (("fully_connected",), ("uint8 uint8", "uint8 int8", "int8 int8")),
     "QLinearAdd": (("add",), ("uint8", "int8")),
     "QLinearMul": (("mul",), ("uint8", "int8")),
+    "QLinearAveragePool": (("average_pool_2d",), ("uint8", "int8")),
+    "QLinearGlobalAveragePool": (("mean",), ("uint8", "int8")),
+    "QLinearConcat": (("concatenation",), ("uint8", "int8")),
+    "QLinearSoftmax": (("softmax",), ("uint8", "int8")),
+    "QLinearLeakyRelu": (("leaky_relu",), ("uint8", "int8")),
+    "QLinearSigmoid": (("logistic",), ("uint8", "int8")),
+    "MaxPool": (("max_pool_2d",), ("uint8", "int8")),
     "QuantizeLinear": (("quantize",), ("uint8", "int8")),
+    "DequantizeLinear": (("dequantize",), ("uint8", "int8")),
 }
+STANDARD = {
+    "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "MaxPool", "QuantizeLinear", "DequantizeLinear",
+}  # fmt: skip
+ONE_FORM = {
+    "QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConcat", "QLinearSoftmax", "QLinearLeakyRelu",
+    "QLinearSigmoid", "MaxPool", "DequantizeLinear",
+}  # fmt: skip
+"""Operators without weights."""
 OPSET, IR_VERSION = 21, 10
 
 
@@ -32,6 +48,8 @@ def make(operator: str, op: str, kind: str, g: Generator) -> Graph:
         return _single(op, [x], tensor("y", x.shape, kind, scale(g), zero_point(g, kind)))
     dtype, *weights = kind.split()
     graph = MAKERS[op](g, dtype)
+    if operator in ONE_FORM:
+        return _reformed(graph, operator, kind, g)
     tensors = list(graph.tensors)
     if weights and weights != [dtype]:
         data = codes(g, tensors[1].shape, weights[0])
@@ -46,6 +64,26 @@ def make(operator: str, op: str, kind: str, g: Generator) -> Graph:
     if operator == "QGemm" and inputs[-1] < 0:
         return make(operator, op, kind, g)
     return replace(graph, tensors=tuple(tensors), nodes=(replace(node, inputs=inputs, attributes=attributes),))
+
+
+def _reformed(graph: Graph, operator: str, kind: str, g: Generator) -> Graph:
+    """Without a fused activation, and with formats and options as only ONNX Runtime has them."""
+    node, tensors = graph.nodes[0], list(graph.tensors)
+    if operator == "QLinearGlobalAveragePool" and tuple(tensors[node.inputs[1]].data) != (1, 2):  # type: ignore[arg-type]
+        return make(operator, node.op, kind, g)
+    attributes = {**node.attributes}
+    if "activation" in attributes:
+        attributes["activation"] = "none"
+    if operator == "QLinearConcat" and g.integers(4):
+        for i in node.inputs:
+            tensors[i] = tensor(tensors[i].name, tensors[i].shape, kind, scale(g), zero_point(g, kind))
+    if operator == "QLinearAveragePool" and g.integers(2):
+        form = scale(g), zero_point(g, kind)
+        tensors[-1] = tensor("y", tensors[-1].shape, kind, *form)
+    if operator in ("QLinearSoftmax", "QLinearSigmoid"):
+        form = (1 / 256, int(np.iinfo(kind).min)) if g.integers(2) else (scale(g, 0.002, 0.02), zero_point(g, kind))
+        tensors[-1] = tensor("y", tensors[-1].shape, kind, *form)
+    return replace(graph, tensors=tuple(tensors), nodes=(replace(node, attributes=attributes),))
 
 
 def random_inputs(graph: Graph, g: Generator, samples: int = 3) -> list[Array]:
@@ -71,16 +109,21 @@ def run_onnx(operator: str, graph: Graph, inputs: list[Array]) -> Array:
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (out,) = session.run(None, feed)
-    return np.ascontiguousarray(out.transpose(0, 2, 3, 1)) if "Conv" in operator else out
+    return np.ascontiguousarray(out.transpose(0, 2, 3, 1)) if _channels_first(operator) else out
+
+
+def _channels_first(operator: str) -> bool:
+    return "Conv" in operator or "Pool" in operator
 
 
 def to_onnx(operator: str, graph: Graph, inputs: list[Array]) -> tuple[bytes, dict[str, Array]]:
     """The model's bytes and its inputs."""
     from onnx import TensorProto, helper, numpy_helper
 
-    writer = {"QuantizeLinear": _quantize, "QLinearAdd": _binary, "QLinearMul": _binary}.get(operator, _layer)
+    writers = {"QuantizeLinear": _quantize, "QLinearAdd": _binary, "QLinearMul": _binary, "QLinearConcat": _concat}
+    writer = writers.get(operator, _function if operator in ONE_FORM else _layer)
     feed, constants, names, attributes = writer(operator, graph, inputs)
-    domain = "com.microsoft" if operator in ("QLinearAdd", "QLinearMul", "QGemm") else ""
+    domain = "" if operator in STANDARD else "com.microsoft"
     kinds = {
         "uint8": TensorProto.UINT8,
         "int8": TensorProto.INT8,
@@ -160,6 +203,35 @@ def _binary(operator: str, graph: Graph, inputs: list[Array]) -> tuple[Any, Any,
 
 def _quantize(operator: str, graph: Graph, inputs: list[Array]) -> tuple[Any, Any, list[str], dict[str, Any]]:
     return {"x": inputs[0]}, _form("y", graph.tensors[-1]), ["x", "y_scale", "y_zero"], {}
+
+
+def _concat(operator: str, graph: Graph, inputs: list[Array]) -> tuple[Any, Any, list[str], dict[str, Any]]:
+    node = graph.nodes[0]
+    feed = dict(zip("ab", inputs, strict=True))
+    constants, names = _form("y", graph.tensors[-1]), ["y_scale", "y_zero"]
+    for name, index in zip("ab", node.inputs, strict=True):
+        constants |= _form(name, graph.tensors[index])
+        names += [name, f"{name}_scale", f"{name}_zero"]
+    return feed, constants, names, {"axis": node.attributes["axis"]}
+
+
+def _function(operator: str, graph: Graph, inputs: list[Array]) -> tuple[Any, Any, list[str], dict[str, Any]]:
+    node, x, y = graph.nodes[0], graph.tensors[0], graph.tensors[-1]
+    feed = {"x": np.ascontiguousarray(inputs[0].transpose(0, 3, 1, 2)) if _channels_first(operator) else inputs[0]}
+    attributes: dict[str, Any] = {}
+    if operator in ("MaxPool", "QLinearAveragePool"):
+        size = node.attributes["filter_h"], node.attributes["filter_w"]
+        attributes = _moving({**node.attributes, "dilation_h": 1, "dilation_w": 1}, x, size) | {"kernel_shape": size}
+        attributes.pop("dilations")
+    elif operator == "QLinearSoftmax":
+        attributes = {"axis": -1, "opset": 13}
+    elif operator == "QLinearLeakyRelu":
+        attributes = {"alpha": node.attributes["alpha"]}
+    if operator == "MaxPool":
+        return feed, {}, ["x"], attributes
+    if operator == "DequantizeLinear":
+        return feed, _form("x", x), ["x", "x_scale", "x_zero"], attributes
+    return feed, _form("x", x) | _form("y", y), ["x", "x_scale", "x_zero", "y_scale", "y_zero"], attributes
 
 
 def _single(op: str, inputs: list[Tensor], output: Tensor) -> Graph:

@@ -59,8 +59,7 @@ class Pool2d(Op):
             raise ShapeError(
                 f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal"
             )
-        activation = view.text("activation", "none")
-        low, high = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
+        low, high = output_ends(view)
         frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))
         kernel = self.kernel()
 
@@ -73,3 +72,9 @@ class Pool2d(Op):
             return pool(self.name, frame, low, high, merge_batch(inputs[0]), merge_batch(outputs[0]))
 
         return FixableStep(step, fixed)
+
+
+def output_ends(view: NodeView) -> tuple[int, int]:
+    """The smallest and the largest code that the fused activation lets through."""
+    output = view.output()
+    return activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype))

@@ -7,11 +7,11 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.pooling import average_pool_2d, average_pool_2d_truncated
-from hwsim.ops._base import Arrays, Step, limits, merge_batch
+from hwsim.ops import _onnxruntime
+from hwsim.ops._base import Arrays, Step, merge_batch
 from hwsim.ops._float import average_pool_2d as float_average_pool_2d
-from hwsim.ops._pooling import Pool2d
+from hwsim.ops._pooling import Pool2d, output_ends
 from hwsim.ops._window import window
-from hwsim.quantizers.multiplier import activation_bounds
 
 
 class AveragePool2d(Pool2d):
@@ -19,6 +19,7 @@ class AveragePool2d(Pool2d):
 
     name = "average_pool_2d"
     sources = {"tflite": "AVERAGE_POOL_2D"}
+    rules = {**Pool2d.rules, "onnxruntime": _onnxruntime.RULES}
 
     def kernel(self) -> Callable[..., Any]:
         return average_pool_2d
@@ -27,6 +28,8 @@ class AveragePool2d(Pool2d):
         return float_average_pool_2d(view)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
+        if rule == _onnxruntime.FLOAT32:
+            return _onnxruntime.average_pool(view, output_ends(view))
         return _truncated(view) if rule.algorithm == "truncated" else super().bind(view, rule)
 
 
@@ -35,8 +38,7 @@ def _truncated(view: NodeView) -> Step:
     source, output = view.input(0), view.output()
     if source.format is None or not source.format.same_as(output.format):
         raise ShapeError(f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal")
-    activation = view.text("activation", "none")
-    ends = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
+    ends = output_ends(view)
     frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:

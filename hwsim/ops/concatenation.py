@@ -1,12 +1,15 @@
 """CONCATENATION along one axis."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView, Tensor
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions
+from hwsim.ops import _onnxruntime
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._vector_moves import moves
 
@@ -24,6 +27,7 @@ class Concatenation(Op):
     rules = {
         "litert-reference": {**_COPY, "uint8": Rule("float32_requantize")},
         "tflite-micro": _COPY,
+        "onnxruntime": _onnxruntime.RULES,
         "float": _COPY,
     }
 
@@ -45,7 +49,7 @@ class Concatenation(Op):
             for array, table in zip(inputs, tables, strict=True):
                 stop = start + array.shape[axis]
                 part = outputs[0][(slice(None),) * axis + (slice(start, stop),)]
-                part[...] = array if table is None else table[array]
+                part[...] = array if table is None else table[array.astype(np.int64) - limits(array.dtype.name)[0]]
                 start = stop
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
@@ -65,8 +69,8 @@ def _axis(view: NodeView) -> int:
     return axis % dimensions
 
 
-def _table(view: NodeView, source: Tensor, rule: Rule) -> NDArray[np.uint8] | None:
-    """Output code for each input code, or None where codes are copied.
+def _table(view: NodeView, source: Tensor, rule: Rule) -> NDArray[Any] | None:
+    """Output code for each input code, the smallest first, or None where codes are copied.
 
     Source: TFLite reference/reference_ops.h, ConcatenationWithScaling.
     """
@@ -75,6 +79,10 @@ def _table(view: NodeView, source: Tensor, rule: Rule) -> NDArray[np.uint8] | No
         return None
     if source.dtype == "int16":
         return None
+    if rule == _onnxruntime.FLOAT32:
+        table = np.empty(256, output.dtype)
+        _onnxruntime.nearest_codes(output, _onnxruntime.reals(source), table)
+        return table
     if rule.algorithm != "float32_requantize":
         raise UnsupportedError(
             f"{view.label}: {source.name!r} has {source.format}, the output {output.format}; must be equal"

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.leaky_relu import leaky_relu_double_rounding, leaky_relu_eight_bit_multiplier
+from hwsim.ops import _onnxruntime
 from hwsim.ops._base import TfliteOptions, limits, no_rule
-from hwsim.ops._byte_function import BYTES, ByteFunction, multiplier_of
+from hwsim.ops._byte_function import BYTES, ByteFunction, multiplier_of, real_values
 from hwsim.ops._float import FLOATS, Reals
 
 _SMALLEST, _LARGEST = np.float32(2.0**-8), np.float32(2.0**7)
@@ -38,6 +39,7 @@ class LeakyRelu(ByteFunction):
         "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
         "xnnpack": dict.fromkeys(BYTES, _eight_bit),
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "onnxruntime": _onnxruntime.RULES,
         "float": FLOATS,
     }
 
@@ -52,6 +54,9 @@ class LeakyRelu(ByteFunction):
             identity, leak = multiplier_of(source / output), multiplier_of(source * width(_alpha(view)) / output)
             slopes = np.ones(values.size, np.int64)
             leaky_relu_double_rounding(values[None], slopes, identity, leak, *ends, out[None])
+        elif rule == _onnxruntime.FLOAT32:
+            reals = real_values(view, values)
+            _onnxruntime.nearest_codes(view.output(), np.where(reals >= 0, reals, _alpha(view) * reals), out)
         else:
             raise no_rule(view, rule)
 

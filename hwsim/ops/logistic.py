@@ -11,6 +11,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.fixed_point_int16 import logistic_fixed_point_int16
 from hwsim.kernels.sigmoid import logistic_fixed_point
 from hwsim.kernels.sigmoid_int16 import logistic_int16
+from hwsim.ops import _onnxruntime
 from hwsim.ops._base import limits
 from hwsim.ops._byte_function import BYTES, ByteFunction, fill_from_real, real_values
 from hwsim.ops._float import FLOATS, Reals
@@ -40,6 +41,7 @@ class Logistic(ByteFunction):
         "litert-optimized": {"int16": _optimized_int16},
         "xnnpack": dict.fromkeys(BYTES, Rule("float_half_even")),
         "tflite-micro": {"int8": Rule("fixed_point"), "int16": Rule("table")},
+        "onnxruntime": _onnxruntime.RULES,
         "float": FLOATS,
     }
 
@@ -54,6 +56,9 @@ class Logistic(ByteFunction):
             logistic_fixed_point(values, *fixed_point_input(view), limits(view.output().dtype)[0], out)
             return
         real = real_values(view, values)
+        if rule == _onnxruntime.FLOAT32:
+            _onnxruntime.nearest_codes(view.output(), _onnxruntime.logistic(real), out)
+            return
         fill_from_real(view, rule, _float64(real) if rule.algorithm == "float_half_even" else _float32(real), out)
 
     def real(self, view: NodeView, values: Reals) -> Any:

@@ -6,9 +6,13 @@ from math import floor, log2, prod
 import numpy as np
 
 from hwsim.engines import Rule
+from hwsim.engines._profile import BYTES
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vectors, sum_middle
+from hwsim.kernels.onnxruntime import mean_onnxruntime
+from hwsim.kernels.vector_reductions import MEAN_ALGORITHMS
+from hwsim.ops import _onnxruntime
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS, pointwise
@@ -24,6 +28,7 @@ _FINISH: dict[str, Callable[..., None]] = {
     "double_rounding": mean_double_rounding,
     "raw_vectors": mean_raw_vectors,
     "float32": mean_float32,
+    _onnxruntime.FLOAT32.algorithm: mean_onnxruntime,
 }
 
 
@@ -34,6 +39,11 @@ def _over_image(view: NodeView) -> bool:
 def _optimized(view: NodeView) -> Rule | None:
     """LiteRT has an optimized mean over height and width with the dimensions kept."""
     return Rule("raw_vectors") if _over_image(view) and view.attributes.get("keep_dims") else None
+
+
+def _global(view: NodeView) -> Rule | None:
+    """ONNX Runtime has a quantized mean over height and width."""
+    return _onnxruntime.FLOAT32 if _over_image(view) else None
 
 
 class Mean(Op):
@@ -47,6 +57,7 @@ class Mean(Op):
         "litert-optimized": {"int8": _optimized, "uint8": _optimized},
         "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "onnxruntime": dict.fromkeys(BYTES, _global),
         "float": FLOATS,
     }
 
@@ -84,7 +95,7 @@ class Mean(Op):
             source, out = inputs[0].reshape(-1, count, inner), outputs[0].reshape(-1, inner)
             return vector_mean(rule.algorithm, numbers, source, out)
 
-        return FixableStep(step, fixed)
+        return FixableStep(step, fixed) if rule.algorithm in MEAN_ALGORITHMS else step
 
 
 def _axes(view: NodeView) -> Shape:
@@ -110,6 +121,8 @@ def _numbers(view: NodeView, rule: Rule, count: int) -> dict[str, int | float]:
         real = np.float32(source.scale) / (np.float32(count) * np.float32(output.scale))
         multipliers, shifts = quantize_multiplier(float(real))
         return {"multiplier": int(multipliers[0]), "shift": int(shifts[0]), "zero_point": bias, **ends}
+    if rule == _onnxruntime.FLOAT32:
+        return _onnxruntime.mean_numbers(view, count)
     if rule.algorithm == "float32":
         ratio = np.float32(source.scale) / np.float32(output.scale)
         factor = ratio * (np.float32(1.0) / np.float32(count))

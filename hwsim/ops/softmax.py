@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engines import Rule
+from hwsim.engines._profile import BYTES
 from hwsim.graph import NodeView
 from hwsim.kernels.softmax import exponentials_fixed_point, softmax_fixed_point, softmax_float_table
 from hwsim.kernels.softmax_int16 import softmax_int16
+from hwsim.ops import _onnxruntime
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, symmetric_int16
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT
@@ -49,6 +51,7 @@ class Softmax(Op):
             "int8>int16": Rule("fixed_point"),
             "int16>int16": Rule("tables", "float32"),
         },
+        "onnxruntime": {f"{kind}>{kind}": _onnxruntime.FLOAT32 for kind in BYTES},
         "float": {"float32>float32": FLOAT},
     }
 
@@ -63,6 +66,8 @@ class Softmax(Op):
             return ibert_softmax(view, _beta(view))
         if rule == FLOAT:
             return float_softmax(view)
+        if rule == _onnxruntime.FLOAT32 and _beta(view) == 1.0:
+            return _onnxruntime.softmax(view)
         if rule.algorithm == "tables" and view.input(0).dtype == "int16":
             return _tables(view, narrow=rule.scale == "float32")
         known: dict[str, Callable[[NodeView], NDArray[Any]]] = {

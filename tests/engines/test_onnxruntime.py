@@ -51,4 +51,4 @@ def test_pairs_saturate_only_where_uint8_meets_int8():
 
 def test_what_onnx_runtime_lacks_is_refused():
     with pytest.raises(UnsupportedError, match=r"engine 'onnxruntime-x86' "):
-        hwsim.compile(MAKERS["softmax"](np.random.default_rng(0), "int8"), "onnxruntime-x86")
+        hwsim.compile(MAKERS["hard_swish"](np.random.default_rng(0), "int8"), "onnxruntime-x86")
