@@ -66,8 +66,9 @@ class TensorReader:
         return name
 
     def _format(self, table: Any, tensor: Tensor, label: str) -> Affine | None:
+        """Scale and zero point; of reals, which have no codes, nothing."""
         found = table.Quantization()
-        if found is None:
+        if found is None or not tensor.dtype.startswith(("int", "uint")):
             return None
         if found.DetailsType() != 0:
             raise UnsupportedError(

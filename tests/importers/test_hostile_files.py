@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hwsim
 from hwsim.errors import HwsimError, ModelFormatError
 from hwsim.graph import Graph
 from hwsim.graph.file import MAGIC, save
@@ -272,3 +273,16 @@ def test_offset_of_external_buffer_is_bounded():
         data = constant_file((offset, size), shape=(4,), type="INT8")
         message = rf"m.tflite: tensor 0 'w': its value is {size} bytes at {offset}; the file ends at {len(data)}: .*"
         assert_refused(data, message)
+
+
+@pytest.mark.parametrize(
+    "kinds", [("INT16", "INT16", "FLOAT16"), ("INT8", "FLOAT32", "INT8"), ("INT8", "INT8", "BOOL")]
+)
+def test_codes_that_meet_reals_with_a_scale(kinds: tuple[str, str, str]):
+    tensors = [{**TENSOR, "name": name, "type": kind} for name, kind in zip("aby", kinds, strict=True)]
+    options = "AddOptions", {"FusedActivationFunction": 0}
+    operators = [{"code": 0, "inputs": (0, 1), "outputs": (2,), "options": options}]
+    graph = load_bytes(tflite_file(tensors, operators, ["ADD"], inputs=(0, 1), outputs=(2,)), "reals.tflite")
+    for engine in ("litert-reference", "tflite-micro", "xnnpack", "float"):
+        with pytest.raises(HwsimError):
+            hwsim.compile(graph, engine)
