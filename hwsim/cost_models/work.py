@@ -248,7 +248,7 @@ def _work(view: NodeView, live: tuple[int, int]) -> Work:
 
 def _size(tensor: Tensor) -> Size:
     """The last three dimensions; leading ones join the height."""
-    *leading, height, width, channels = (1, 1, *tensor.shape)
+    *leading, height, width, channels = (1, 1, 1, *tensor.shape)
     return prod(leading) * height if len(tensor.shape) > 3 else height, width, channels
 
 

@@ -53,3 +53,9 @@ def test_arena_is_the_planner_s_and_live_bytes_stay_below_it(shared_models):
 @pytest.mark.parametrize("samples", [1])
 def test_flash_is_all_constants(samples):
     assert depthwise().flash_bytes == 120 + 32
+
+
+def test_a_scalar_is_one_element():
+    graph = single("add", [tensor("a", ()), tensor("b", (1, 3))], tensor("y", (1, 3)), activation="none")
+    (work,) = network_of(graph).works
+    assert (work.input_size, work.output_size) == ((1, 1, 1), (1, 1, 3))
