@@ -1,12 +1,13 @@
 """What a network asks of a machine: one record of work per operator, whatever machine it is."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
 from hwsim.cost_models.dead_channels import live_channels
-from hwsim.errors import GraphError, InputError
+from hwsim.errors import GraphError, InputError, UnsupportedError
 from hwsim.graph import Graph, Levels, NodeView, Tensor
 from hwsim.ops import operators
 from hwsim.simulate.arena import plan
@@ -198,15 +199,25 @@ class Network:
 
 def network_of(graph: Graph) -> Network:
     """The work of `graph`, its arena as planned, and the bytes of its constants."""
+    views = [NodeView(graph, node) for node in graph.nodes]
+    for view in views:
+        _check(view)
     arena = plan(graph)
     live = [0] * len(graph.nodes)
     for place in arena.places.values():
         for position in range(max(place.first, 0), min(place.last, len(live) - 1) + 1):
             live[position] += place.size_bytes
     constants = sum(tensor.stored_bytes for tensor in graph.tensors if tensor.data is not None)
-    views = (NodeView(graph, node) for node in graph.nodes)
     works = tuple(_work(view, channels) for view, channels in zip(views, live_channels(graph), strict=True))
     return Network(graph.name, works, tuple(live), arena.size_bytes, constants, graph=graph)
+
+
+def _check(view: NodeView) -> None:
+    """ShapeError where shapes and options contradict each other; what no engine runs may have work nonetheless."""
+    op = operators().get(view.node.op)
+    with suppress(UnsupportedError):
+        if op is not None:
+            op.check(view)
 
 
 def chain(name: str, works: tuple[Work, ...]) -> Network:

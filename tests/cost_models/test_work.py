@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hwsim.cost_models import network_of
+from hwsim.errors import HwsimError
 from hwsim.simulate import compile
 from tests.build import constant, single, tensor
 
@@ -59,3 +60,13 @@ def test_a_scalar_is_one_element():
     graph = single("add", [tensor("a", ()), tensor("b", (1, 3))], tensor("y", (1, 3)), activation="none")
     (work,) = network_of(graph).works
     assert (work.input_size, work.output_size) == ((1, 1, 1), (1, 1, 3))
+
+
+def test_shapes_that_contradict_options_are_named():
+    weights = tensor("w", (4, 3, 3, 2), data=np.ones((4, 3, 3, 2)))
+    graph = single(
+        "conv2d", [tensor("x", (1, 8, 8, 2)), weights, constant("b", [0] * 4)], tensor("y", (1, 8, 8, 4)),
+        padding="same", stride_h=0, stride_w=0, dilation_h=1, dilation_w=1, activation="none",
+    )  # fmt: skip
+    with pytest.raises(HwsimError, match="stride"):
+        network_of(graph)
