@@ -53,6 +53,10 @@ class Add(Op):
         "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
     }
 
+    def signature(self, view: NodeView) -> str:
+        first, second, output = view.input(0).dtype, view.input(1).dtype, view.output().dtype
+        return first if first == second == output else f"{first},{second}>{output}"
+
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (broadcast_shape(view),)
 
