@@ -87,7 +87,7 @@ def lower(graph: Graph, coding: Coding) -> Graph:
             nodes.append(replace(layer, inputs=(source, *layer.inputs[1:])))
         else:
             nodes.append(_operator(graph, node, tensors))
-    return _pruned(Graph(f"{graph.name} in integers", tuple(tensors), tuple(nodes), graph.inputs, graph.outputs))
+    return pruned(Graph(f"{graph.name} in integers", tuple(tensors), tuple(nodes), graph.inputs, graph.outputs))
 
 
 def bias_scale(activations: Format, weights: Format) -> Reals:
@@ -95,7 +95,7 @@ def bias_scale(activations: Format, weights: Format) -> Reals:
     return np.float64(activations.scale[0]) * weights.scale.astype(np.float64)
 
 
-def _pruned(graph: Graph) -> Graph:
+def pruned(graph: Graph) -> Graph:
     """`graph` without the tensors that nothing refers to."""
     used = {i for node in graph.nodes for i in (*node.inputs, *node.outputs) if i >= 0}
     used |= {*graph.inputs, *graph.outputs}

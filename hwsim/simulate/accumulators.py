@@ -54,7 +54,7 @@ def accumulators(graph: Graph) -> list[Accumulator]:
 def _found(graph: Graph) -> Iterator[Accumulator]:
     for index, node in enumerate(graph.nodes):
         view = NodeView(graph, node)
-        if not isinstance(operators().get(node.op), Accumulating):
+        if not isinstance(operators().get(node.op), Accumulating) or view.input(places(view)[0]).format is None:
             continue
         try:
             low, high = _range(view)
