@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -97,6 +97,7 @@ def quantize_with_history(
     UnsupportedError : where the network has operators that cannot be quantized
     """
     widths, tuning = widths or Widths(weights, activations), tuning or Tuning()
+    widths = replace(widths, fine=engine_called(engine).fine)
     settings = Settings(widths, engine, ranges, sequential, joint, tuning, seed, statistics, solver)
     names = _checked(settings, pipeline, steps)
     check_float(graph)

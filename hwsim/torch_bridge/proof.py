@@ -1,6 +1,7 @@
 """What an exported graph computes, against an independent reference and against the float module that was trained."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,16 +55,17 @@ class Difference:
     float_outputs: NDArray[np.float64]
 
 
-def encode(graph: Graph, x: torch.Tensor) -> NDArray[np.int8]:
+def encode(graph: Graph, x: torch.Tensor) -> NDArray[Any]:
     """Real inputs as torch takes them as codes of the graph's input; images turn to (samples, height, width, channels).
 
     Ties go to even.
     """
-    form = graph.tensors[graph.inputs[0]].affine
+    tensor = graph.tensors[graph.inputs[0]]
+    form = tensor.affine
     values = (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).numpy()
-    bits = form.bits or 8
+    bits = form.bits or 8 * np.dtype(tensor.dtype).itemsize
     codes = np.rint(values / form.scale[0]) + form.zero_point[0]
-    return np.clip(codes, -(1 << (bits - 1)), (1 << (bits - 1)) - 1).astype(np.int8)
+    return np.clip(codes, -(1 << (bits - 1)), (1 << (bits - 1)) - 1).astype(tensor.dtype)
 
 
 def prove(graph: Graph, x: torch.Tensor) -> Proof:
