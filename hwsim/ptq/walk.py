@@ -78,7 +78,7 @@ def encode(values: NDArray[Any], form: Affine) -> NDArray[Any]:
     """Real values as codes of a per-tensor format, int8 or int16; ties to even."""
     bits = form.bits or 8
     moved = np.rint(values / form.scale[0]) + form.zero_point[0]
-    return np.clip(moved, -(1 << (bits - 1)), (1 << (bits - 1)) - 1).astype(code_dtype(form))
+    return np.asarray(np.clip(moved, -(1 << (bits - 1)), (1 << (bits - 1)) - 1), code_dtype(form))
 
 
 def decode(codes: NDArray[Any], form: Affine) -> NDArray[np.float32]:

@@ -123,7 +123,7 @@ def encode(values: NDArray[np.float32], tensor: Tensor) -> NDArray[Any]:
     bits = form.bits or 8 * np.dtype(tensor.dtype).itemsize
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     codes = np.rint(values.astype(np.float64) / np.float64(form.scale[0])) + form.zero_point[0]
-    return np.clip(codes, low, high).astype(tensor.dtype)
+    return np.asarray(np.clip(codes, low, high), tensor.dtype)
 
 
 def decode(codes: NDArray[Any], form: Affine) -> Reals:

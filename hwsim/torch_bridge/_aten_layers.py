@@ -1,6 +1,7 @@
 """Torch's layers with weights: convolutions, linear layers, normalizations, matrix products."""
 
 from math import prod
+
 import numpy as np
 import torch
 from torch import fx

@@ -72,8 +72,7 @@ def sliced(to: Importer, source: int, axis: int, part: tuple[int, int | None, in
     if (begin == 0).all() and (end == shape).all() and (stride == 1).all():
         return source
     ends = [
-        to.builder.constant(f"{name}_{what}", data)
-        for what, data in (("begin", begin), ("end", end), ("step", stride))
+        to.builder.constant(f"{name}_{what}", data) for what, data in (("begin", begin), ("end", end), ("step", stride))
     ]
     out = [len(range(b, e, s)) for b, e, s in zip(begin, end, stride, strict=True)]
     return to.builder.node("strided_slice", (source, *ends), out, name)

@@ -89,9 +89,7 @@ def prove(graph: Graph, x: torch.Tensor, engine: str = ENGINE) -> Proof:
     return Proof(differing, sum(value.numel() for value in expected.values()))
 
 
-def compare(
-    graph: Graph, module: nn.Module, x: torch.Tensor, *, chunk: int = 128, engine: str = ENGINE
-) -> Difference:
+def compare(graph: Graph, module: nn.Module, x: torch.Tensor, *, chunk: int = 128, engine: str = ENGINE) -> Difference:
     """The graph's outputs under an engine beside what the module, with its quantizers if any, gives in float."""
     module.eval()
     with torch.no_grad():
