@@ -116,12 +116,15 @@ def choose_activations(
 
 
 def fit_activation(seen: list[Seen], bits: int, method: str) -> Affine:
-    """Signed codes of `bits` with a zero point; of more than 8 bits without."""
+    """Signed codes of `bits` with a zero point; of more than 8 bits without, and over everything seen."""
     ends = np.array([0.0, *(s.low for s in seen), *(s.high for s in seen)])
     every = np.concatenate([s.values for s in seen]) if seen else ends
     values = ends if method == "min_max" else every[:: max(1, len(every) // FITTED)]
-    form = Uniform.fit(values, bits, kind="affine" if bits <= BYTE_BITS else "restricted", method=method)
-    zero_point = int(form.zero_point[0]) - (1 << (bits - 1)) if bits <= BYTE_BITS else 0
+    fine = bits > BYTE_BITS
+    form = (
+        Uniform.fit(ends, bits, kind="restricted") if fine else Uniform.fit(values, bits, kind="affine", method=method)
+    )
+    zero_point = 0 if fine else int(form.zero_point[0]) - (1 << (bits - 1))
     scale = np.array([max(float(form.scale[0]), np.finfo(np.float32).tiny)], np.float32)
     return Affine(scale, np.array([zero_point], np.int64), None, bits if bits != BYTE_BITS else None)
 

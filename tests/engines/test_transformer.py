@@ -16,12 +16,12 @@ FINE = {"scores", "wide", "sum1", "sum2", "out", "narrow"}
 """What softmax, GELU and layer norm read, and what layers add to that."""
 
 
-def made(pre=False, seed=0, samples=64, **sizes):
+def made(pre=False, seed=0, samples=64, ranges="min_max", **sizes):
     """(float graph, real samples, integer graph, their codes)"""
     generator = np.random.default_rng(seed)
     graph = encoder(generator, pre=pre, **sizes)
     x = generator.normal(0, 1, (samples, *graph.tensors[graph.inputs[0]].shape[1:])).astype(np.float32)
-    integers = hwsim.quantize(graph, x, engine="ibert")
+    integers = hwsim.quantize(graph, x, engine="ibert", ranges=ranges)
     return graph, x, integers, coded(integers, x)
 
 
@@ -55,7 +55,7 @@ def test_nothing_is_a_float_and_sums_are_fine(pre):
 
 @pytest.mark.parametrize("pre", [False, True])
 def test_integers_stay_near_the_float_network(pre):
-    graph, x, integers, codes = made(pre, tokens=16, width=32, heads=4, hidden=64)
+    graph, x, integers, codes = made(pre, tokens=16, width=32, heads=4, hidden=64, ranges="mse")
     real = hwsim.simulate(graph, x, "float").outputs[0]
     output = integers.tensors[integers.outputs[0]]
     got = hwsim.simulate(integers, codes, "ibert").outputs[0].astype(np.int64)
@@ -72,12 +72,24 @@ def test_the_file_holds_it_bit_for_bit(tmp_path):
     np.testing.assert_array_equal(hwsim.simulate(loaded, codes, "ibert").outputs[0], expected)
 
 
-def test_it_is_costed_and_compared():
+@pytest.mark.parametrize("spoiled", ["scores", "shares", "gelu", "sum1", "norm2"])
+def test_a_recording_is_compared_and_the_first_difference_is_named(spoiled):
     _, _, integers, codes = made()
+    recorded = oracle_ibert.evaluate(integers, [codes[:1]])
+    assert hwsim.verify(integers, codes[:1], engine="ibert", against=recorded).exact
+    value = recorded[spoiled] = recorded[spoiled].copy()
+    value.flat[3] += 1
+    check = hwsim.verify(integers, codes[:1], engine="ibert", against=recorded)
+    assert not check.exact
+    assert check.first_difference.tensor == spoiled
+    assert spoiled in check.explanation
+
+
+def test_it_is_costed():
+    _, _, integers, _ = made()
     for target in ("cortex-m4", "systolic", "ethos-u55-128"):
         found = {layer.work.op: layer.cost.cycles for layer in hwsim.estimate(integers, target).layers}
         assert all(found[op] > 0 for op in ("layer_norm", "gelu", "batch_matmul", "softmax"))
-    assert hwsim.verify(integers, codes, engine="ibert", simulated="ibert").exact
 
 
 def test_products_of_activations_have_a_bound():
@@ -102,7 +114,7 @@ def test_an_engine_without_layer_norm_gets_it_spelled_out(name):
     assert "layer_norm" not in {node.op for node in spelled.nodes}
     real = hwsim.simulate(graph, x, "float").outputs[0]
     np.testing.assert_allclose(hwsim.simulate(spelled, x, "float").outputs[0], real, atol=1e-5)
-    integers = hwsim.quantize(graph, x, engine=name)
+    integers = hwsim.quantize(graph, x, engine=name, ranges="min_max")
     output = integers.tensors[integers.outputs[0]]
     got = hwsim.simulate(integers, coded(integers, x), name).outputs[0].astype(np.int64)
     assert np.std((got - output.zero_point) * output.scale - real) < 0.06 * real.std()
