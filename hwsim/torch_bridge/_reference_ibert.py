@@ -69,6 +69,14 @@ def _quantize(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     return _rounded(values[0] - zero_of(source), scale_of(source) / scale_of(output)) + zero_of(output)
 
 
+def _mean(graph: Graph, node: Node, values: Values) -> torch.Tensor:
+    source, output = _ends(graph, node)
+    axes = [int(axis) for axis in values[1].reshape(-1)]
+    sums = (values[0] - zero_of(source)).sum(axes, keepdim=True)
+    count = values[0].numel() // sums.numel()
+    return _rounded(sums, scale_of(source) / (scale_of(output) * count)) + zero_of(output)
+
+
 def _softmax(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     source, output = _ends(graph, node)
     scale = scale_of(source) * float(torch.tensor(node.attributes["beta"], dtype=torch.float32))
@@ -121,5 +129,6 @@ def _layer_norm(graph: Graph, node: Node, values: Values) -> torch.Tensor:
 
 IBERT: dict[str, Operator] = MOVES | {
     "fully_connected": _fully_connected, "batch_matmul": _batch_matmul, "add": _add, "quantize": _quantize,
+    "mean": _mean,
     "softmax": _softmax, "gelu": _gelu, "layer_norm": _layer_norm,
 }  # fmt: skip
