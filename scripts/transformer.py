@@ -26,7 +26,8 @@ TOKENS, WIDTH, HEADS, HIDDEN, CLASSES, TRAIN, PROVEN = 14, 32, 4, 64, 10, 400, 3
 NETWORKS = {"1 layer, norm after": (1, False), "2 layers, norm after": (2, False), "2 layers, norm before": (2, True)}
 ENGINES = ("ibert", "dyadic", "litert-reference")
 COLUMNS = (
-    "network", "engine", "float %", "integers %", "flips of 500", "mean code error", "largest", "codes proven", "differing",
+    "network", "engine", "float %", "integers %", "flips of 500", "mean code error", "largest", "codes proven",
+    "differing",
 )  # fmt: skip
 
 
@@ -43,6 +44,7 @@ class Classifier(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, classes) of tokens (batch, tokens, pixels)."""
         return self.answer(self.blocks(self.read(x) + self.place).mean(1))
 
 
@@ -77,6 +79,7 @@ def row(name: str, engine: str, network: Classifier, x: torch.Tensor, labels: np
 
 
 def main() -> None:
+    """Train, count, write."""
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     torch.set_num_threads(1)
     codes, labels = images()

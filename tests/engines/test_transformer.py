@@ -7,6 +7,7 @@ import hwsim
 from hwsim.engines import engine
 from hwsim.errors import UnsupportedError
 from hwsim.ops import operators
+from hwsim.ptq.bias_tuning import Tuning
 from hwsim.ptq.spell_out import spelled_out
 from hwsim.simulate.accumulators import accumulators
 from tests import oracle_ibert
@@ -118,6 +119,21 @@ def test_an_engine_without_layer_norm_gets_it_spelled_out(name):
     output = integers.tensors[integers.outputs[0]]
     got = hwsim.simulate(integers, coded(integers, x), name).outputs[0].astype(np.int64)
     assert np.std((got - output.zero_point) * output.scale - real) < 0.06 * real.std()
+
+
+def test_biases_are_tuned_end_to_end():
+    graph, x, _, _ = made()
+    found = [
+        hwsim.quantize(graph, x, engine="ibert", ranges="min_max", steps=steps, tuning=Tuning(steps=20))
+        for steps in (("ranges",), ("ranges", "bias_tuning"))
+    ]
+    real = hwsim.simulate(graph, x, "float").outputs[0]
+    errors = []
+    for integers in found:
+        output, got = integers.tensors[integers.outputs[0]], hwsim.simulate(integers, coded(integers, x), "ibert")
+        errors.append(np.std((got.outputs[0].astype(np.int64) - output.zero_point) * output.scale - real))
+    assert errors[1] < 1.05 * errors[0]
+    assert any(not np.array_equal(a.data, b.data) for a, b in zip(found[0].tensors, found[1].tensors, strict=True))
 
 
 def test_engines_with_layer_norm_keep_it():
