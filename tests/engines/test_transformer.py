@@ -6,6 +6,7 @@ import pytest
 import hwsim
 from hwsim.engines import engine
 from hwsim.errors import UnsupportedError
+from hwsim.graph.build import Builder
 from hwsim.ops import operators
 from hwsim.ptq.bias_tuning import Tuning
 from hwsim.ptq.spell_out import spelled_out
@@ -119,6 +120,19 @@ def test_an_engine_without_layer_norm_gets_it_spelled_out(name):
     output = integers.tensors[integers.outputs[0]]
     got = hwsim.simulate(integers, coded(integers, x), name).outputs[0].astype(np.int64)
     assert np.std((got - output.zero_point) * output.scale - real) < 0.06 * real.std()
+
+
+def test_scores_near_zero_get_a_scale_that_softmax_takes():
+    b = Builder("faint")
+    x = b.input("x", (1, 3, 4))
+    scores = b.node("batch_matmul", (x, x), (1, 3, 3), "scores", adj_x=False, adj_y=True)
+    graph = b.graph(b.node("softmax", (scores,), (1, 3, 3), "shares", beta=0.3))
+    x = np.random.default_rng(0).normal(0, 0.01, (16, 3, 4)).astype(np.float32)
+    integers = hwsim.quantize(graph, x, engine="ibert", ranges="min_max")
+    assert {t.name: t for t in integers.tensors}["scores"].scale == 2.0**-13
+    assert (
+        np.abs(hwsim.simulate(integers, coded(integers, x), "ibert").outputs[0].astype(int) + 128 - 256 // 3) <= 1
+    ).all()
 
 
 def test_biases_are_tuned_end_to_end():
