@@ -213,6 +213,13 @@ def _gelu(alone: Graph) -> Adjoint:
     return adjoint
 
 
+def _rsqrt(_alone: Graph) -> Adjoint:
+    def adjoint(_inputs: Sequence[Reals], outputs: Sequence[Reals], given: Sequence[Reals | None]) -> Gradients:
+        return [None if given[0] is None else given[0] * np.float32(-0.5) * outputs[0] ** 3]
+
+    return adjoint
+
+
 def _layer_norm(alone: Graph) -> Adjoint:
     epsilon = np.float32(alone.nodes[0].attributes.get("epsilon", 0.0))  # type: ignore[arg-type]
 
@@ -263,6 +270,7 @@ ADJOINTS: dict[str, Callable[[Graph], Adjoint]] = {
     "mean": _mean,
     "softmax": _softmax,
     "gelu": _gelu,
+    "rsqrt": _rsqrt,
     "layer_norm": _layer_norm,
     "batch_matmul": _batch_matmul,
 }
