@@ -204,8 +204,8 @@ def _gelu(alone: Graph) -> Adjoint:
         if slope is None:
             return [None]
         if bend:
-            share = np.tanh(TANH_SCALE * (x + TANH_CUBE * x**3))
-            steep = (1 - share**2) * TANH_SCALE * (1 + 3 * TANH_CUBE * x**2)
+            share: Reals = np.tanh(TANH_SCALE * (x + TANH_CUBE * x**3))
+            steep: Reals = (1 - share**2) * TANH_SCALE * (1 + 3 * TANH_CUBE * x**2)
             return [slope * np.float32(0.5) * (1 + share + x * steep)]
         density = np.exp(x * x * np.float32(-0.5)) * np.float32((2 * np.pi) ** -0.5)
         return [slope * (np.float32(0.5) * erfc(x * np.float32(-(0.5**0.5))) + x * density)]
