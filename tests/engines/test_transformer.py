@@ -1,5 +1,6 @@
 """A transformer's encoder layer under I-BERT: every tensor against plain Python integers, and near the float one."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -13,6 +14,8 @@ from hwsim.ptq.spell_out import spelled_out
 from hwsim.simulate.accumulators import accumulators
 from tests import oracle_ibert
 from tests.encoder import encoder
+
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="whole networks need compiled kernels")
 
 FINE = {"scores", "wide", "sum1", "sum2", "out", "narrow"}
 """What softmax, GELU and layer norm read, and what layers add to that."""
