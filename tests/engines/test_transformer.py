@@ -153,6 +153,17 @@ def test_biases_are_tuned_end_to_end():
     assert any(not np.array_equal(a.data, b.data) for a, b in zip(found[0].tensors, found[1].tensors, strict=True))
 
 
+@pytest.mark.parametrize("name", ["ibert", "dyadic"])
+def test_widths_are_solved_for_it(name):
+    graph, x, _, _ = made(samples=16)
+    options = {"engine": name, "ranges": "min_max", "cache": False}
+    solved = hwsim.solve(graph, "cortex-m4", x, {"flash_kib": 1.0}, **options)
+    applied = solved.apply()
+    assert solved.status == "optimal"
+    assert not applied.missed({"flash_kib": 1.0})
+    assert ("layer_norm" in {node.op for node in applied.graph.nodes}) == (name == "ibert")
+
+
 def test_engines_with_layer_norm_keep_it():
     graph = encoder(np.random.default_rng(0))
     assert spelled_out(graph, engine("ibert")) is graph
