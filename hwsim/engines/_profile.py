@@ -49,6 +49,7 @@ class Engine:
         same sample; 0 where every bit counts. Integers are always compared by equality.
     source : where the rules were read or measured
     variants : the same engine otherwise built or configured: by what "name:variant" says, the fields that differ
+    fine : operators that read 16-bit codes in a network that is quantized for this engine
     """
 
     name: str
@@ -62,6 +63,7 @@ class Engine:
     tolerance: float = 0.0
     source: str = ""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fine: tuple[str, ...] = ()
 
     def variant(self, name: str) -> "Engine":
         """The engine with the fields of one of its variants."""
@@ -88,3 +90,8 @@ def on_bytes(operators: Iterable[str], rule: Rule) -> dict[tuple[str, str], Rule
 def requantizing(rule: Rule) -> dict[tuple[str, str], Rule]:
     """`rule` for QUANTIZE from codes of one scale to codes of another."""
     return {("quantize", f"{source}>{target}"): rule for source in BYTES for target in BYTES}
+
+
+def multiplying(rule: Rule) -> dict[tuple[str, str], Rule]:
+    """`rule` for BATCH_MATMUL of codes, whichever of the matrices are constant."""
+    return {("batch_matmul", f"{dtype}>{dtype}"): rule for dtype in BYTES}

@@ -1,6 +1,6 @@
 """A plain integer datapath: every scale is a dyadic number b / 2^c, every sum is rounded once."""
 
-from hwsim.engines._profile import LAYERS, Engine, Rule, on_bytes, requantizing
+from hwsim.engines._profile import LAYERS, Engine, Rule, multiplying, on_bytes, requantizing
 
 ROUNDED = ("floor", "half_away", "half_even", "truncate")
 """Ways to round beside ties up."""
@@ -12,6 +12,7 @@ def _rules(rounding: str, sum_rounding: str) -> dict[tuple[str, str], Rule]:
         **on_bytes((*LAYERS, "mul"), once),
         **on_bytes(("add",), Rule(f"sum_{sum_rounding}")),
         **on_bytes(("mean",), Rule(f"centered_{rounding}")),
+        **multiplying(once),
         **requantizing(once),
     }
 

@@ -1,6 +1,6 @@
 """HAWQ-V3's integer-only inference, as its published simulation computes it: in float64."""
 
-from hwsim.engines._profile import LAYERS, Engine, Rule, on_bytes, requantizing
+from hwsim.engines._profile import LAYERS, Engine, Rule, multiplying, on_bytes, requantizing
 
 _RULE = Rule("float64_half_even", "float32_product")
 
@@ -13,6 +13,7 @@ ENGINE = Engine(
         **on_bytes(("add",), Rule("each_float64_half_even")),
         **on_bytes(("average_pool_2d",), Rule("truncated")),
         **on_bytes(("mean",), Rule("centered_float64_half_even")),
+        **multiplying(_RULE),
         **requantizing(Rule("float64_half_even")),
         ("quantize", "float32>int8"): Rule("half_even"),
         ("quantize", "float32>uint8"): Rule("half_even"),

@@ -1,6 +1,6 @@
 """No multiplier after the sum: every ratio of scales becomes the nearest power of two, so that a shift does."""
 
-from hwsim.engines._profile import LAYERS, Engine, Rule, on_bytes, requantizing
+from hwsim.engines._profile import LAYERS, Engine, Rule, multiplying, on_bytes, requantizing
 
 ROUNDED = ("floor", "half_away", "half_even", "truncate")
 """Ways to round beside ties up."""
@@ -11,6 +11,7 @@ def _rules(rounding: str, sum_rounding: str) -> dict[tuple[str, str], Rule]:
     return {
         **on_bytes((*LAYERS, "mul"), once),
         **on_bytes(("add",), Rule(f"sum_{sum_rounding}", "power_of_two")),
+        **multiplying(once),
         **requantizing(once),
     }
 

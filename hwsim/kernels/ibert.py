@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsim.kernels import kernel
 from hwsim.kernels.integers import clamp
+from hwsim.kernels.requantize import requantize
 
 HALVINGS = 30
 """Powers of one half that the exponential keeps."""
@@ -31,7 +32,7 @@ def integer_exp(value, logarithm, linear, constant):
 def softmax_ibert(rows, exponent, narrow, bits, zero_point, minimum, maximum, out):
     """Softmax of every row, with `bits` fraction bits.
 
-    rows, out : 8 bits, (rows, depth); exponent : int64 (3,), what `integer_exp` needs
+    rows : integer, out : 8 bits, both (rows, depth); exponent : int64 (3,), what `integer_exp` needs
     narrow : a float64, what turns an exponential into 15 bits, ties to even
     """
     depth = rows.shape[1]
@@ -61,6 +62,17 @@ def integer_gelu(value, bound, constant, one):
     curve = magnitude * magnitude + np.int64(constant)
     signed = curve if value > 0 else (-curve if value < 0 else np.int64(0))
     return np.int64(value) * ((signed >> np.int64(14)) + np.int64(one))
+
+
+@kernel
+def gelu_ibert(values, zero_point, terms, stage, out):
+    """GELU of every value, requantized by channel 0 of `stage`.
+
+    values, out : integer (size,); terms : int64 (3,), what `integer_gelu` needs besides a value
+    """
+    for i in range(values.shape[0]):
+        centered = np.int64(values[i]) - np.int64(zero_point)
+        out[i] = requantize(integer_gelu(centered, terms[0], terms[1], terms[2]), 0, stage)
 
 
 @kernel

@@ -67,6 +67,11 @@ class Accumulating(Op):
     accumulators: ClassVar[tuple[str, ...]] = ()
     """Ways to sum other than exactly that `bind` knows."""
 
+    def signature(self, view: NodeView) -> str:
+        """The activations' dtype; with that of the output where bytes become 16-bit codes."""
+        source, output = view.input(places(view)[0]).dtype, view.output().dtype
+        return f"{source}>{output}" if output == "int16" and source != output else source
+
     def known_rules(self, view: NodeView) -> list[Rule]:
         """The engines' rules, and every other rounding and scale precision."""
         own = super().known_rules(view)

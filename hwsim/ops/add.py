@@ -53,6 +53,11 @@ class Add(Op):
         "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
     }
 
+    def signature(self, view: NodeView) -> str:
+        first, second, output = view.input(0).dtype, view.input(1).dtype, view.output().dtype
+        mixed = "int16" in (first, second, output) and not first == second == output
+        return f"{first},{second}>{output}" if mixed else first
+
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (broadcast_shape(view),)
 

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.tanhf import tanhf
-from hwsim.ops._base import TfliteOptions
+from hwsim.ops._base import Step, TfliteOptions
 from hwsim.ops._byte_function import ByteFunction, fill_from_real, real_values
 from hwsim.ops._float import FLOATS, Reals
+from hwsim.ops._ibert import CODES, RULE, ibert_gelu
 from hwsim.ops._table_int16 import fill_interpolated
 
 
 class Gelu(ByteFunction):
-    """A table of float32 values, for 16 bits of 513 of them; TFLM lacks it.
+    """A table of float32 values, for 16 bits of 513 of them; TFLM lacks it. I-BERT computes it in integers.
 
-    Source: LiteRT tflite/kernels/gelu.cc, reference/gelu.h.
+    Source: LiteRT tflite/kernels/gelu.cc, reference/gelu.h; I-BERT: `hwsim.kernels.ibert`.
     """
 
     name = "gelu"
@@ -26,8 +27,16 @@ class Gelu(ByteFunction):
     options = TfliteOptions("GeluOptions", {"approximate": "Approximate"})
     rules = {
         "litert-reference": {"int8": Rule("float_table"), "uint8": Rule("float_table"), "int16": Rule("interpolated")},
+        "ibert": {f"{source}>int8": RULE for source in CODES[1:]} | {"int8": RULE, "int16": RULE},
         "float": FLOATS,
     }
+
+    def signature(self, view: NodeView) -> str:
+        source, output = view.input(0).dtype, view.output().dtype
+        return source if source == output else f"{source}>{output}"
+
+    def bind(self, view: NodeView, rule: Rule) -> Step:
+        return ibert_gelu(view) if rule == RULE else super().bind(view, rule)
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
         compute = _approximate if view.attributes.get("approximate") else _exact

@@ -18,7 +18,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_r
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT
 from hwsim.ops._float import softmax as float_softmax
-from hwsim.ops._ibert import ibert_softmax
+from hwsim.ops._ibert import BYTES, CODES, RULE, ibert_softmax
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import softmax as vector_softmax
 from hwsim.quantizers.expf import expf
@@ -29,7 +29,7 @@ INPUT_INTEGER_BITS = 5
 
 
 class Softmax(Op):
-    """exp(beta * x) / sum; 8-bit codes in, 8 or 16 bits out, or 16-bit codes in and out."""
+    """exp(beta * x) / sum; 8-bit codes in, 8 or 16 bits out, or 16-bit codes in and out; of I-BERT also sums in."""
 
     name = "softmax"
     sources = {"tflite": "SOFTMAX"}
@@ -52,6 +52,7 @@ class Softmax(Op):
             "int16>int16": Rule("tables", "float32"),
         },
         "onnxruntime": {f"{kind}>{kind}": _onnxruntime.FLOAT32 for kind in BYTES},
+        "ibert": {f"{source}>{target}": RULE for source in CODES for target in BYTES},
         "float": {"float32>float32": FLOAT},
     }
 
@@ -62,7 +63,7 @@ class Softmax(Op):
         return (view.input(0).shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule.algorithm == "ibert":
+        if rule == RULE:
             return ibert_softmax(view, _beta(view))
         if rule == FLOAT:
             return float_softmax(view)

@@ -78,9 +78,6 @@ class TransposeConv(Accumulating):
         "tflite-micro": {"int8": Rule("double_rounding"), "int16": _micro_int16},
     }
 
-    def signature(self, view: NodeView) -> str:
-        return view.input(2).dtype
-
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         batch, height, width, channels = rank(view, 2, 4)
         out_channels, *_, depth = rank(view, 1, 4)

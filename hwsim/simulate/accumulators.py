@@ -3,7 +3,8 @@
 A layer sums (input - input_zero_point) * (weight - weight_zero_point) and the bias. For each output channel the sum of
 its positive terms at their largest bounds every partial sum from above, that of the negative ones from below; padding
 adds nothing. So an accumulator of `bits` holds every partial sum in any order, and one bit less does not. (Of a
-TRANSPOSE_CONV the taps that never meet in one sum are counted as if they did: one bit less may do.)
+TRANSPOSE_CONV the taps that never meet in one sum are counted as if they did: one bit less may do.) Where both factors
+of a BATCH_MATMUL are activations, every product is bounded by the extremes of both.
 """
 
 from collections.abc import Iterator
@@ -46,14 +47,14 @@ class Accumulator:
 
 
 def accumulators(graph: Graph) -> list[Accumulator]:
-    """The guaranteed range of the sum of every layer with constant weights, in order."""
+    """The guaranteed range of the sum of every layer with constant weights and of every matrix product, in order."""
     return list(_found(graph))
 
 
 def _found(graph: Graph) -> Iterator[Accumulator]:
     for index, node in enumerate(graph.nodes):
         view = NodeView(graph, node)
-        if not isinstance(operators().get(node.op), Accumulating):
+        if not isinstance(operators().get(node.op), Accumulating) or view.input(places(view)[0]).format is None:
             continue
         try:
             low, high = _range(view)
@@ -68,6 +69,10 @@ def _range(view: NodeView) -> tuple[int, int]:
     data = view.input(data_at)
     smallest, largest = _values(data)
     below, above = min(smallest, 0), max(largest, 0)
+    if view.node.op == "batch_matmul" and not view.input(1).is_constant:
+        depth = view.input(0).shape[-2 if view.attributes.get("adj_x") else -1]
+        products = [a * b for a in (below, above) for b in _values(view.input(1))]
+        return depth * min(*products, 0), depth * max(*products, 0)
     weights = _by_channel(view)
     bias = bias_or_zeros(view, weights.shape[1], REDUCED_INT64)
     positive = np.maximum(weights, 0).sum(axis=0, dtype=np.int64)

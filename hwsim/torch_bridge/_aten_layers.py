@@ -1,7 +1,6 @@
 """Torch's layers with weights: convolutions, linear layers, normalizations, matrix products."""
 
 from math import prod
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,8 @@ from hwsim.torch_bridge._importer import (
     handles,
     pair,
     reshaped,
+    turned,
+    unturned,
 )  # fmt: skip
 
 
@@ -81,20 +82,15 @@ def _mark(to: Importer, node: fx.Node) -> None:
 def _linear(to: Importer, node: fx.Node) -> None:
     weights, bias = to.array(node.args[1]), to.array(argument(node, 2))
     assert weights is not None
-    source = to.value(node.args[0])
-    shape = to.builder.shape(source)
-    if len(shape) != 2:
-        rows = (prod(shape[:-1]), shape[-1])
-        source = reshaped(to, source, rows, f"{node.name}_rows")
+    source = unturned(to, to.value(node.args[0]), node.name)
+    *outer, depth = to.builder.shape(source)
+    source = reshaped(to, source, (prod(outer), depth), f"{node.name}_rows")
     inputs = (source, *constants(to, node, weights, bias, len(weights)))
-    if len(shape) == 2:
-        to.add(node, "fully_connected", inputs, activation="none")
-        remember(to, node, (0, 1))
-        return
-    rows = (prod(shape[:-1]), len(weights))
-    flat = to.builder.node("fully_connected", inputs, rows, f"{node.name}_flat", activation="none")
+    name = node.name if len(outer) == 1 else f"{node.name}_flat"
+    rows = to.builder.node("fully_connected", inputs, (prod(outer), len(weights)), name, activation="none")
     remember(to, node, (0, 1))
-    to.values[node] = reshaped(to, flat, channels_last(node.meta["val"].shape), node.name)
+    first = reshaped(to, rows, (*outer, len(weights)), f"{node.name}_first" if len(outer) == 3 else node.name)
+    to.values[node] = turned(to, first, node.name)
 
 
 @handles("aten.batch_norm.default")
@@ -136,35 +132,25 @@ def fold(to: Importer, source: fx.Node, node: fx.Node, factor: Array, offset: Ar
 
 @handles("aten.layer_norm.default")
 def _layer_norm(to: Importer, node: fx.Node) -> None:
-    """Over the last axis, as mean, difference, square, mean, reciprocal root and products."""
-    if len(node.args[1]) != 1 or len(node.meta["val"].shape) == 4:  # type: ignore[arg-type]
-        raise to.refuse(node, "layer_norm over more than the last of fewer than four axes; hwsim takes that one only")
-    source = to.value(node.args[0])
+    if len(node.args[1]) != 1:  # type: ignore[arg-type]
+        raise to.refuse(node, "layer_norm over more than the last axis; hwsim takes that one only")
+    source = unturned(to, to.value(node.args[0]), node.name)
     shape = to.builder.shape(source)
-    axes = to.builder.constant(f"{node.name}_axes", np.array([len(shape) - 1], np.int32))
-
-    def step(op: str, inputs: tuple[int, ...], size: int, name: str, **options: Any) -> int:
-        return to.builder.node(op, inputs, (*shape[:-1], size), f"{node.name}_{name}", **options)
-
-    def number(values: Any, name: str) -> int:
-        return to.builder.constant(f"{node.name}_{name}", np.asarray(values, np.float32).reshape(-1))
-
-    mean = step("mean", (source, axes), 1, "mean", keep_dims=True)
-    centered = step("sub", (source, mean), shape[-1], "centered", activation="none")
-    squared = step("mul", (centered, centered), shape[-1], "squared", activation="none")
-    variance = step("mean", (squared, axes), 1, "variance", keep_dims=True)
-    more = step("add", (variance, number(argument(node, 4, 1e-5), "epsilon")), 1, "more", activation="none")
-    root = step("rsqrt", (more,), 1, "root")
-    result = step("mul", (centered, root), shape[-1], "normal", activation="none")
-    for op, position in (("mul", 2), ("add", 3)):
-        values = to.array(argument(node, position))
-        if values is not None:
-            result = step(op, (result, number(values, op)), shape[-1], op, activation="none")
-    to.values[node] = result
+    found = [to.array(argument(node, position)) for position in (2, 3)]
+    usual = np.ones(shape[-1], np.float32), np.zeros(shape[-1], np.float32)
+    gamma, beta = (
+        to.builder.constant(f"{node.name}_{name}", other if values is None else values)
+        for name, values, other in zip(("gamma", "beta"), found, usual, strict=True)
+    )
+    epsilon = float(argument(node, 4, 1e-5))
+    result = to.builder.node("layer_norm", (source, gamma, beta), shape, node.name, epsilon=epsilon)
+    to.values[node] = turned(to, result, node.name)
 
 
-@handles("aten.matmul.default", "aten.bmm.default")
+@handles("aten.matmul.default", "aten.bmm.default", "aten.mm.default")
 def _matmul(to: Importer, node: fx.Node) -> None:
-    if len(node.meta["val"].shape) == 4:
-        raise to.refuse(node, "matmul of four dimensions; merge batch and heads first (reshape to three)")
-    to.add(node, "batch_matmul", (to.value(node.args[0]), to.value(node.args[1])), adj_x=False, adj_y=False)
+    first, second = (unturned(to, to.value(part), node.name) for part in node.args)
+    product = to.builder.node(
+        "batch_matmul", (first, second), node.meta["val"].shape, node.name, adj_x=False, adj_y=False
+    )
+    to.values[node] = turned(to, product, node.name)

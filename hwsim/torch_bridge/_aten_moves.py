@@ -4,29 +4,30 @@ import numpy as np
 from torch import fx
 
 from hwsim.torch_bridge._importer import (
+    HANDLERS,
     Importer,
     argument,
     channels_first,
     handles,
     reshaped,
     transposed,
+    turned,
+    unturned,
 )  # fmt: skip
 
 
 @handles(
-    "aten.flatten.using_ints", "aten.view.default", "aten.reshape.default", "aten.unsqueeze.default", "aten.squeeze.dim"
-)
+    "aten.flatten.using_ints", "aten.view.default", "aten.reshape.default", "aten.unsqueeze.default",
+    "aten.squeeze.dim", "aten.unflatten.int",
+)  # fmt: skip
 def _reshape(to: Importer, node: fx.Node) -> None:
     source = to.value(node.args[0])
     shape = to.builder.shape(source)
     if len(shape) == 4:
         source = channels_first(to, source, node.name)
     wanted = tuple(int(n) for n in node.meta["val"].shape)
-    if len(wanted) != 4:
-        to.values[node] = reshaped(to, source, wanted, node.name)
-        return
-    first = reshaped(to, source, wanted, f"{node.name}_first")
-    to.values[node] = transposed(to, first, (0, 2, 3, 1), node.name)
+    first = reshaped(to, source, wanted, f"{node.name}_first" if len(wanted) == 4 else node.name)
+    to.values[node] = turned(to, first, node.name)
 
 
 @handles("aten.cat.default")
@@ -56,23 +57,59 @@ def _pad(to: Importer, node: fx.Node) -> None:
 
 @handles("aten.slice.Tensor")
 def _slice(to: Importer, node: fx.Node) -> None:
-    source = to.value(node.args[0])
-    shape = to.builder.shape(source)
-    rank = len(shape)
-    axis = argument(node, 1, 0) % rank
-    place = {0: 0, 1: 3, 2: 1, 3: 2}[axis] if rank == 4 else axis
-    start, stop, step = argument(node, 2) or 0, argument(node, 3), argument(node, 4, 1)
-    stop = shape[place] if stop is None else min(stop if stop >= 0 else stop + shape[place], shape[place])
-    begin, end, stride = np.zeros(rank, np.int32), np.array(shape, np.int32), np.ones(rank, np.int32)
-    begin[place], end[place], stride[place] = start if start >= 0 else start + shape[place], stop, step
-    if (begin == 0).all() and (end == shape).all() and (stride == 1).all():
-        to.values[node] = source
+    part = argument(node, 2) or 0, argument(node, 3), argument(node, 4, 1)
+    cut(to, node, to.value(node.args[0]), argument(node, 1, 0), part)
+
+
+def cut(to: Importer, node: fx.Node, source: int, axis: int, part: tuple[int, int | None, int]) -> None:
+    """`node` as part of `source` along an axis of torch's; an image that was not moved is cut as it lies."""
+    maker, axis = to.maker(source), axis % len(to.builder.shape(source))
+    if len(to.builder.shape(source)) == 4 and (maker is None or maker.op != "transpose"):
+        to.values[node] = sliced(to, source, (0, 3, 1, 2)[axis], part, node.name)
         return
+    found = sliced(to, unturned(to, source, node.name), axis, part, f"{node.name}_part")
+    to.values[node] = turned(to, found, node.name)
+
+
+def sliced(to: Importer, source: int, axis: int, part: tuple[int, int | None, int], name: str) -> int:
+    """`source` from a start to a stop by a step along one axis; both count from the end where they are below 0."""
+    shape = to.builder.shape(source)
+    axis, size = axis % len(shape), shape[axis]
+    begin, end, stride = np.zeros(len(shape), np.int32), np.array(shape, np.int32), np.ones(len(shape), np.int32)
+    begin[axis], end[axis], stride[axis] = slice(*part).indices(size)
+    if (begin == 0).all() and (end == shape).all() and (stride == 1).all():
+        return source
     ends = [
-        to.builder.constant(f"{node.name}_{what}", data)
-        for what, data in (("begin", begin), ("end", end), ("step", stride))
+        to.builder.constant(f"{name}_{what}", data) for what, data in (("begin", begin), ("end", end), ("step", stride))
     ]
-    to.add(node, "strided_slice", (source, *ends))
+    out = [len(range(b, e, s)) for b, e, s in zip(begin, end, stride, strict=True)]
+    return to.builder.node("strided_slice", (source, *ends), out, name)
+
+
+@handles("aten.select.int")
+def _select(to: Importer, node: fx.Node) -> None:
+    source = unturned(to, to.value(node.args[0]), node.name)
+    axis, index = node.args[1], node.args[2]
+    size = to.builder.shape(source)[axis]
+    part = sliced(to, source, axis, (index % size, index % size + 1, 1), f"{node.name}_part")
+    kept = reshaped(to, part, tuple(node.meta["val"].shape), f"{node.name}_first")
+    to.values[node] = turned(to, kept, node.name)
+
+
+@handles("aten.chunk.default", "aten.split.Tensor", "aten.split_with_sizes.default")
+def _parts(to: Importer, node: fx.Node) -> None:
+    """Nothing by itself: whoever takes a part cuts it out."""
+
+
+@handles("<built-in function getitem>")
+def _part(to: Importer, node: fx.Node) -> None:
+    parts, index = node.args
+    if str(parts.target) not in HANDLERS or HANDLERS[str(parts.target)] is not _parts:
+        raise to.refuse(node, f"a part of {parts.target}; hwsim knows parts of chunk and split only")
+    axis = argument(parts, 2, parts.kwargs.get("dim", 0))
+    sizes = [int(value.shape[axis]) for value in parts.meta["val"]]
+    start = sum(sizes[:index])
+    cut(to, node, to.value(parts.args[0]), axis, (start, start + sizes[index], 1))
 
 
 @handles("aten.transpose.int", "aten.permute.default", "aten.t.default")

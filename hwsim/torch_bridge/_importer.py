@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import fx
 
 from hwsim.errors import UnsupportedError
-from hwsim.graph import Graph
+from hwsim.graph import Graph, Node
 from hwsim.graph.build import Builder
 from hwsim.torch_bridge.quantizer import Quantizer
 
@@ -82,8 +82,16 @@ class Importer:
         self.values[node] = self.builder.input(node.name, channels_last(value.shape))
 
     def finish(self, results: Sequence[fx.Node]) -> None:
-        """The module's outputs."""
+        """The module's outputs; nodes that they do not depend on, as moves that others undid, are dropped."""
         self.outputs = tuple(self.value(node) for node in results)
+        read, kept = set(self.outputs), list[int]()
+        for place in reversed(range(len(self.builder.nodes))):
+            node = self.builder.nodes[place]
+            if read.intersection(node.outputs):
+                read.update(node.inputs)
+                kept.insert(0, place)
+        self.layers = {kept.index(place): layer for place, layer in self.layers.items() if place in kept}
+        self.builder.nodes = [self.builder.nodes[place] for place in kept]
 
     def graph(self) -> Graph:
         """What was imported."""
@@ -127,8 +135,15 @@ class Importer:
         self.values[node] = self.value(argument)
 
     def only_reader(self, argument: fx.Node, node: fx.Node) -> bool:
-        """Whether nobody but `node` reads `argument`."""
-        return {user for user in argument.users if user in self.needed} == {node}
+        """Whether nobody but `node` reads `argument`, under any name that the program has for it."""
+        place = self.values[argument]
+        names = [name for name, index in self.values.items() if index == place]
+        users = {user for name in names for user in name.users if user in self.needed}
+        return {user for user in users if self.values.get(user) != place} == {node}
+
+    def maker(self, index: int) -> Node | None:
+        """The node that computes a tensor."""
+        return next((node for node in reversed(self.builder.nodes) if index in node.outputs), None)
 
     def quantizer_of(self, node: fx.Node) -> Quantizer:
         """The quantizer in whose code `node` is."""
@@ -164,19 +179,45 @@ def argument(node: fx.Node, position: int, default: Any = None) -> Any:
 
 
 def channels_first(to: Importer, source: int, name: str) -> int:
-    """An image as torch lays it out; where that is the same order, the image itself."""
+    """An image with its values in torch's order; where they are that already, the image itself."""
     _, height, width, channels = to.builder.shape(source)
-    return source if channels == 1 or height * width == 1 else transposed(to, source, (0, 3, 1, 2), f"{name}_chw")
+    maker = to.maker(source)
+    moved = maker is not None and maker.op == "transpose"
+    return source if not moved and (channels == 1 or height * width == 1) else unturned(to, source, name)
+
+
+def unturned(to: Importer, source: int, name: str) -> int:
+    """A tensor with its axes as torch has them: images turn back."""
+    return transposed(to, source, (0, 3, 1, 2), f"{name}_chw") if len(to.builder.shape(source)) == 4 else source
+
+
+def turned(to: Importer, source: int, name: str) -> int:
+    """The inverse of `unturned`."""
+    return transposed(to, source, (0, 2, 3, 1), name) if len(to.builder.shape(source)) == 4 else source
 
 
 def reshaped(to: Importer, source: int, shape: Sequence[int], name: str) -> int:
     """`source` in another shape."""
+    maker = to.maker(source)
+    if maker is not None and maker.op == "reshape":
+        source = maker.inputs[0]
+    if to.builder.shape(source) == tuple(shape):
+        return source
     where = to.builder.constant(f"{name}_shape", np.array(shape, np.int32))
     return to.builder.node("reshape", (source, where), shape, name)
 
 
 def transposed(to: Importer, source: int, order: Sequence[int], name: str) -> int:
     """`source` with its axes in another order."""
+    data, maker = to.builder.tensors[source].data, to.maker(source)
+    if data is not None:
+        return to.builder.constant(name, data.transpose(order))
+    if maker is not None and maker.op == "transpose":
+        before = to.builder.tensors[maker.inputs[1]].data
+        assert before is not None
+        source, order = maker.inputs[0], [int(before[axis]) for axis in order]
+    if list(order) == sorted(order):
+        return source
     shape = [to.builder.shape(source)[axis] for axis in order]
     return to.builder.node(
         "transpose", (source, to.builder.constant(f"{name}_order", np.array(order, np.int32))), shape, name

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.backends import mha
 
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Graph
 from hwsim.graph.build import Builder
+from hwsim.ptq.lower import pruned
 from hwsim.torch_bridge import _aten_activations, _aten_layers, _aten_moves, _aten_windows  # noqa: F401
 from hwsim.torch_bridge._importer import HANDLERS, Importer
 from hwsim.torch_bridge.quantizer import Quantizer
@@ -32,13 +34,14 @@ def import_module(module: nn.Module, example_inputs: Sequence[torch.Tensor], nam
     ------
     UnsupportedError : names the operator that hwsim does not have, and the source line that uses it
     """
-    return read(trace(module, example_inputs), module, name).graph()
+    return pruned(read(trace(module, example_inputs), module, name).graph())
 
 
 def trace(module: nn.Module, inputs: Sequence[torch.Tensor]) -> torch.export.ExportedProgram:
     """The module's program in evaluation, for inputs of these shapes."""
-    was_training = module.training
+    was_training, fast = module.training, mha.get_fastpath_enabled()
     module.eval()
+    mha.set_fastpath_enabled(False)  # one operator for a whole encoder layer would say nothing
     try:
         with torch.no_grad():
             return torch.export.export(module, tuple(inputs), strict=False)
@@ -46,6 +49,7 @@ def trace(module: nn.Module, inputs: Sequence[torch.Tensor]) -> torch.export.Exp
         raise UnsupportedError(f"{type(module).__name__}: torch.export cannot trace it: {error}") from error
     finally:
         module.train(was_training)
+        mha.set_fastpath_enabled(fast)
 
 
 def read(program: torch.export.ExportedProgram, module: nn.Module, name: str = "") -> Importer:
