@@ -1,6 +1,7 @@
 """Torch's layers with weights: convolutions, linear layers, normalizations, matrix products."""
 
 from math import prod
+
 import numpy as np
 import torch
 from torch import fx
@@ -8,6 +9,7 @@ from torch import fx
 from hwsim.torch_bridge._aten_windows import padded
 from hwsim.torch_bridge._importer import (
     LAYERS,
+    MARK,
     Array,
     Importer,
     Layer,
@@ -62,7 +64,7 @@ def remember(to: Importer, node: fx.Node, turn: tuple[int, ...]) -> None:
         to.layers[len(to.builder.nodes) - 1] = Layer(quantizer, weights, turn, factor)
 
 
-@handles("hwsim.mark.default")
+@handles(MARK)
 def _mark(to: Importer, node: fx.Node) -> None:
     """A quantizer of weights gives other constants; one of activations becomes a node of its own."""
     source, quantizer = node.args[0], to.quantizer_of(node)
@@ -104,8 +106,9 @@ def _batch_norm(to: Importer, node: fx.Node) -> None:
     if fold(to, source, node, factor, offset):
         return
     shape = channels_last(node.meta["val"].shape)
-    by = to.builder.constant(f"{node.name}_factor", factor.astype(np.float32))
-    plus = to.builder.constant(f"{node.name}_offset", offset.astype(np.float32))
+    along = (-1, 1) if len(shape) == 3 else (-1,)
+    by = to.builder.constant(f"{node.name}_factor", factor.astype(np.float32).reshape(along))
+    plus = to.builder.constant(f"{node.name}_offset", offset.astype(np.float32).reshape(along))
     scaled = to.builder.node("mul", (to.value(source), by), shape, f"{node.name}_scaled", activation="none")
     to.add(node, "add", (scaled, plus), activation="none")
 

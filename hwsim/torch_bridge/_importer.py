@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import fx
 
@@ -16,6 +17,9 @@ from hwsim.torch_bridge.quantizer import Quantizer
 Array = NDArray[Any]
 Handler = Callable[["Importer", fx.Node], None]
 HANDLERS: dict[str, Handler] = {}
+MARK = "hwsim.mark.default"
+OF_SHAPE = ("aten.new_zeros.default", "aten.new_ones.default", "aten.zeros_like.default", "aten.ones_like.default")
+"""Operators that read no values."""
 LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
 FUSED = {"relu": "relu", "relu6": "relu6"}
 FUSING = (*LAYERS, "add", "mul", "sub")
@@ -101,6 +105,21 @@ class Importer:
         """Whether `argument` is a parameter, a buffer or a plain number."""
         return not isinstance(argument, fx.Node) or argument.name in self.stored
 
+    def folds(self, node: fx.Node) -> bool:
+        """Whether `node` depends on constants alone; torch computes it then, in place where it does that."""
+        parts = node.all_input_nodes
+        if str(node.target) in OF_SHAPE:
+            values: Any = [torch.empty(parts[0].meta["val"].shape), *node.args[1:]], {}
+        elif str(node.target) == MARK or any(p.name in self.quantized or p.name not in self.stored for p in parts):
+            return False
+        else:
+            values = fx.map_arg((node.args, node.kwargs), lambda part: torch.from_numpy(self.stored[part.name]))
+        found = node.target(*values[0], **values[1])  # type: ignore[operator]
+        if not isinstance(found, torch.Tensor):
+            return False
+        self.stored[node.name] = found.detach().numpy()
+        return True
+
     def array(self, argument: Any) -> Array | None:
         """The value of a constant argument, None for none."""
         if argument is None:
@@ -124,6 +143,14 @@ class Importer:
         if isinstance(argument, fx.Node):
             self.values[argument] = index
         return index
+
+    def broadcast(self, argument: Any, rank: int) -> int:
+        """The tensor of an argument that meets one of `rank` dimensions: images need all four to turn."""
+        source = self.value(argument)
+        shape = self.builder.shape(source)
+        if rank != 4 or len(shape) in (0, 4):
+            return source
+        return turned(self, reshaped(self, source, (1,) * (4 - len(shape)) + shape, "wider"), "wide")
 
     def add(self, node: fx.Node, op: str, inputs: Sequence[int], **attributes: Any) -> None:
         """`node` as one of hwsim's operators."""
@@ -198,7 +225,9 @@ def turned(to: Importer, source: int, name: str) -> int:
 
 def reshaped(to: Importer, source: int, shape: Sequence[int], name: str) -> int:
     """`source` in another shape."""
-    maker = to.maker(source)
+    data, maker = to.builder.tensors[source].data, to.maker(source)
+    if data is not None:
+        return to.builder.constant(name, data.reshape(shape))
     if maker is not None and maker.op == "reshape":
         source = maker.inputs[0]
     if to.builder.shape(source) == tuple(shape):
