@@ -81,7 +81,7 @@ class Bench:
         if key not in self.known:
             coding = self.steps(STEPS_OF[steps], self.plain.plain(widths), alone=False)
             integers = lower(self.plain.graph, coding)
-            codes = encode(self.test, integers.tensors[integers.inputs[0]].affine)
+            codes = encode(self.test, integers.tensors[integers.inputs[0]])
             self.known[key] = hwsim.simulate(integers, codes, ENGINE).outputs[0].argmax(1) == self.labels
             err.print(f"{steps}: {self.known[key].mean():.2%} {key[1]}")
         return self.known[key]

@@ -63,7 +63,7 @@ class Engine:
     tolerance: float = 0.0
     source: str = ""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    fine: frozenset[str] = frozenset()
+    fine: tuple[str, ...] = ()
 
     def variant(self, name: str) -> "Engine":
         """The engine with the fields of one of its variants."""

@@ -5,7 +5,7 @@ from hwsim.engines._profile import LAYERS, Engine, Rule, multiplying, on_bytes, 
 _RULE = Rule("float64_half_even", "float32_product")
 _MOVED = Rule("float64_half_even")
 _SUM = Rule("each_float64_half_even")
-_FINE = "int8>int16"
+_CODES, _FINE = ("int8", "int16"), "int8>int16"
 
 ENGINE = Engine(
     name="ibert",
@@ -17,7 +17,8 @@ ENGINE = Engine(
         **multiplying(_RULE),
         ("batch_matmul", _FINE): _RULE,
         **on_bytes(("add",), _SUM),
-        **{("add", dtypes): _SUM for dtypes in ("int16", "int8,int8>int16", "int8,int16>int16", "int16,int8>int16")},
+        ("add", "int16"): _SUM,
+        **{("add", f"{a},{b}>{out}"): _SUM for a in _CODES for b in _CODES for out in _CODES},
         **on_bytes(("mean",), Rule("centered_float64_half_even")),
         **requantizing(_MOVED),
         **{("quantize", dtypes): _MOVED for dtypes in (_FINE, "int16>int8", "int16>int16")},
@@ -25,5 +26,5 @@ ENGINE = Engine(
     source="Kim et al. (arXiv 2101.01321); kssteven418/I-BERT fairseq/quantization/utils, read, not run: it holds "
     "integers in floats, hwsim in 64 bits; exponentials go to 16 bits at the scale 1 / 32767; other operators as "
     "LiteRT's reference",
-    fine=frozenset(("gelu", "layer_norm", "softmax")),
+    fine=("gelu", "layer_norm", "softmax"),
 )

@@ -55,7 +55,8 @@ class Add(Op):
 
     def signature(self, view: NodeView) -> str:
         first, second, output = view.input(0).dtype, view.input(1).dtype, view.output().dtype
-        return first if first == second == output else f"{first},{second}>{output}"
+        mixed = "int16" in (first, second, output) and not first == second == output
+        return f"{first},{second}>{output}" if mixed else first
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (broadcast_shape(view),)

@@ -20,6 +20,9 @@ Adjoint = Callable[[Sequence[Reals], Sequence[Reals], Sequence[Reals | None]], G
 """(inputs, outputs, gradients of outputs) to gradients of inputs; arrays are (samples, *declared shape)."""
 Place = tuple[Window, int, int]
 
+TANH_SCALE, TANH_CUBE = np.float32((2 / np.pi) ** 0.5), np.float32(0.044715)
+"""Of GELU's approximation by tanh."""
+
 LIMITS = {"none": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
 """Where activation functions clip."""
 
@@ -191,6 +194,63 @@ def _softmax(alone: Graph) -> Adjoint:
     return adjoint
 
 
+def _gelu(alone: Graph) -> Adjoint:
+    from scipy.special import erfc
+
+    bend = NodeView(alone, alone.nodes[0]).attributes.get("approximate")
+
+    def adjoint(inputs: Sequence[Reals], _outputs: Sequence[Reals], given: Sequence[Reals | None]) -> Gradients:
+        slope, x = given[0], inputs[0]
+        if slope is None:
+            return [None]
+        if bend:
+            share = np.tanh(TANH_SCALE * (x + TANH_CUBE * x**3))
+            steep = (1 - share**2) * TANH_SCALE * (1 + 3 * TANH_CUBE * x**2)
+            return [slope * np.float32(0.5) * (1 + share + x * steep)]
+        density = np.exp(x * x * np.float32(-0.5)) * np.float32((2 * np.pi) ** -0.5)
+        return [slope * (np.float32(0.5) * erfc(x * np.float32(-(0.5**0.5))) + x * density)]
+
+    return adjoint
+
+
+def _layer_norm(alone: Graph) -> Adjoint:
+    epsilon = np.float32(alone.nodes[0].attributes.get("epsilon", 0.0))  # type: ignore[arg-type]
+
+    def adjoint(inputs: Sequence[Reals], _outputs: Sequence[Reals], given: Sequence[Reals | None]) -> Gradients:
+        slope, (x, gamma, _) = given[0], inputs
+        if slope is None:
+            return [None, None, None]
+        centered = x - x.mean(-1, keepdims=True)
+        root = np.sqrt(np.square(centered).mean(-1, keepdims=True) + epsilon)
+        normal, inner = centered / root, slope * gamma
+        along = inner.mean(-1, keepdims=True) + normal * (inner * normal).mean(-1, keepdims=True)
+        return [(inner - along) / root, None, None]
+
+    return adjoint
+
+
+def _batch_matmul(alone: Graph) -> Adjoint:
+    view = NodeView(alone, alone.nodes[0])
+    swaps = bool(view.attributes.get("adj_x")), bool(view.attributes.get("adj_y"))
+    if len(view.input(0).shape) != len(view.input(1).shape):
+        raise UnsupportedError(f"{view.label}: hwsim has gradients of matrices of equally many dimensions only")
+
+    def adjoint(inputs: Sequence[Reals], _outputs: Sequence[Reals], given: Sequence[Reals | None]) -> Gradients:
+        slope = given[0]
+        if slope is None:
+            return [None, None]
+        first, second = (_turned(value, swap) for value, swap in zip(inputs, swaps, strict=True))
+        slopes = np.matmul(slope, _turned(second, True)), np.matmul(_turned(first, True), slope)
+        parts = zip(slopes, swaps, inputs, strict=True)
+        return [_summed(np.ascontiguousarray(_turned(part, swap)), like) for part, swap, like in parts]
+
+    return adjoint
+
+
+def _turned(matrices: Reals, swap: bool) -> Reals:
+    return matrices.swapaxes(-1, -2) if swap else matrices
+
+
 ADJOINTS: dict[str, Callable[[Graph], Adjoint]] = {
     "add": _add,
     "sub": _add,
@@ -202,5 +262,8 @@ ADJOINTS: dict[str, Callable[[Graph], Adjoint]] = {
     "max_pool_2d": _max_pool,
     "mean": _mean,
     "softmax": _softmax,
+    "gelu": _gelu,
+    "layer_norm": _layer_norm,
+    "batch_matmul": _batch_matmul,
 }
 """Operators without weights that do more than move values."""

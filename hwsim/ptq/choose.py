@@ -13,6 +13,7 @@ from hwsim.ptq.ties import MOVES, tied
 from hwsim.quantizers.granularity import per_channel
 from hwsim.quantizers.uniform import Uniform
 
+BYTE_BITS, FINE_BITS = 8, 16
 FITTED = 1 << 14
 """About so many values decide a range: ten times as many move a 4-bit scale by less than half a percent."""
 
@@ -28,6 +29,7 @@ class Widths:
     sums : of what operators without weights read (sums of residual networks, means); a layer that wants fewer bits of
         such a tensor gets its own, requantized codes
     layers : by node index, (weights, activations) where a layer differs
+    fine : operators that read `FINE_BITS`, as an engine's profile says; so do sums that they read, of their layers
     """
 
     weights: int = 8
@@ -35,6 +37,7 @@ class Widths:
     ends: int = 8
     sums: int = 8
     layers: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    fine: tuple[str, ...] = ()
 
     def of(self, graph: Graph) -> dict[int, tuple[int, int]]:
         """(weights, activations) of every layer with weights, by node index."""
@@ -77,7 +80,7 @@ def tensor_bits(graph: Graph, widths: Widths) -> dict[int, int]:
     """The width of every computed float tensor and input: the widest that anybody who reads it asks for.
 
     Layers ask for their activations' width, other operators for `widths.sums`; the graph's outputs and what softmax
-    and its like read have 8 bits.
+    and its like read have 8 bits; what an operator in `widths.fine` reads has `FINE_BITS`.
     """
     same, layers = tied(graph), widths.of(graph)
     asked = dict.fromkeys(same.values(), 2)
@@ -91,6 +94,7 @@ def tensor_bits(graph: Graph, widths: Widths) -> dict[int, int]:
     for index in (*graph.outputs, *_before_fixed(graph)):
         if index in same:
             asked[same[index]] = 8
+    asked.update(dict.fromkeys(_fine(graph, same, widths.fine), FINE_BITS))
     return {index: asked[root] for index, root in same.items()}
 
 
@@ -112,14 +116,17 @@ def choose_activations(
 
 
 def fit_activation(seen: list[Seen], bits: int, method: str) -> Affine:
-    """Signed codes of `bits` with a zero point."""
+    """Signed codes of `bits` with a zero point; of more than 8 bits without, and over everything seen."""
     ends = np.array([0.0, *(s.low for s in seen), *(s.high for s in seen)])
     every = np.concatenate([s.values for s in seen]) if seen else ends
     values = ends if method == "min_max" else every[:: max(1, len(every) // FITTED)]
-    form = Uniform.fit(values, bits, kind="affine", method=method)
-    zero_point = int(form.zero_point[0]) - (1 << (bits - 1))
+    fine = bits > BYTE_BITS
+    form = (
+        Uniform.fit(ends, bits, kind="restricted") if fine else Uniform.fit(values, bits, kind="affine", method=method)
+    )
+    zero_point = 0 if fine else int(form.zero_point[0]) - (1 << (bits - 1))
     scale = np.array([max(float(form.scale[0]), np.finfo(np.float32).tiny)], np.float32)
-    return Affine(scale, np.array([zero_point], np.int64), None, bits if bits < 8 else None)
+    return Affine(scale, np.array([zero_point], np.int64), None, bits if bits != BYTE_BITS else None)
 
 
 def fit_weights(graph: Graph, index: int, bits: int, method: str) -> Weights:
@@ -133,6 +140,19 @@ def fit_weights(graph: Graph, index: int, bits: int, method: str) -> Weights:
     scale = form.scale.astype(np.float32)
     zero = np.zeros(scale.shape, np.int64)
     return Weights(form.encode(data), Affine(scale, zero, axis, bits if bits < 8 else None))
+
+
+def _fine(graph: Graph, same: Mapping[int, int], operators: tuple[str, ...]) -> set[int]:
+    """The groups of `same` that operators read finely, and what layers add to sums among them.
+
+    A layer's sum that is rounded to 8 bits before it is added to something finer would waste that.
+    """
+    made = {same[node.outputs[0]] for node in graph.nodes if node.op in WEIGHTED}
+    found = {same[node.inputs[0]] for node in graph.nodes if node.op in operators and node.inputs[0] in same}
+    for node in reversed(graph.nodes):
+        if node.op == "add" and same[node.outputs[0]] in found:
+            found |= {same[i] for i in node.inputs if i in same} & made
+    return found
 
 
 def _before_fixed(graph: Graph) -> list[int]:

@@ -6,6 +6,7 @@ fused activation becomes limits of codes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import frexp
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ FIXED = {
 """Operators whose output has one scale and zero point in int8, whatever was seen."""
 
 BIAS_LIMIT = 2**31 - 1
+WIDE_BITS = 16
+PRECISE = ("layer_norm",)
+"""Operators whose float constants become int32 codes: no product is as wide as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Coding:
 
     Parameters
     ----------
-    activations : by tensor index, of every computed float tensor and input, per tensor; `bits` may be fewer than 8
+    activations : by tensor index, of every computed float tensor and input, per tensor; `bits` may be fewer than 8, or
+        16 without a zero point
     weights : by node index, of every layer with weights
     biases : by node index, real values, where they are not the graph's own
     inputs : by node index, in which codes a layer reads its input, where they are not the tensor's own: it is
@@ -90,6 +95,11 @@ def lower(graph: Graph, coding: Coding) -> Graph:
     return pruned(Graph(f"{graph.name} in integers", tuple(tensors), tuple(nodes), graph.inputs, graph.outputs))
 
 
+def code_dtype(form: Affine) -> str:
+    """The dtype that holds signed codes of a coding's format."""
+    return "int16" if form.bits == WIDE_BITS else "int8"
+
+
 def bias_scale(activations: Format, weights: Format) -> Reals:
     """The scale of a layer's sums, float64 (1,) or (channels,): what its biases are multiples of."""
     return np.float64(activations.scale[0]) * weights.scale.astype(np.float64)
@@ -117,7 +127,8 @@ def _activation(graph: Graph, index: int, coding: Coding) -> Tensor:
         return replace(tensor, dtype="uint8", format=coding.tables[index])
     if index not in coding.activations:
         raise GraphError(f"tensor {tensor.name!r} has no number format; calibrate it or give it one")
-    return replace(tensor, dtype="int8", format=coding.activations[index])
+    form = coding.activations[index]
+    return replace(tensor, dtype=code_dtype(form), format=replace(form, bits=None) if form.bits == WIDE_BITS else form)
 
 
 def _requantized(
@@ -176,15 +187,24 @@ def _bias(graph: Graph, node: Node) -> Reals | None:
 
 
 def _operator(graph: Graph, node: Node, tensors: list[Tensor]) -> Node:
-    """An operator without weights; its float constants become codes of eight bits."""
+    """An operator without weights; its float constants become codes of eight bits, or of 32."""
     inputs = list(node.inputs)
     for place, index in enumerate(node.inputs):
         tensor = graph.tensors[index] if index >= 0 else None
         if tensor is None or tensor.data is None or tensor.dtype != "float32":
             continue
-        largest = float(np.abs(tensor.data).max(initial=0.0)) or 1.0
-        form = Affine.per_tensor(largest / 127)
-        codes = np.rint(tensor.data / form.scale[0]).astype(np.int8)
-        tensors.append(Tensor(f"{tensor.name}/codes", tensor.shape, "int8", form, codes))
+        codes, form = _precise(tensor.data) if node.op in PRECISE else _byte_codes(tensor.data)
+        tensors.append(Tensor(f"{tensor.name}/codes", tensor.shape, codes.dtype.name, form, codes))
         inputs[place] = len(tensors) - 1
     return replace(node, inputs=tuple(inputs))
+
+
+def _byte_codes(data: NDArray[Any]) -> tuple[NDArray[Any], Affine]:
+    form = Affine.per_tensor((float(np.abs(data).max(initial=0.0)) or 1.0) / 127)
+    return np.rint(data / form.scale[0]).astype(np.int8), form
+
+
+def _precise(data: NDArray[Any]) -> tuple[NDArray[Any], Affine]:
+    """int32 codes at a power of two: float32 values exactly, where none is far smaller than the largest."""
+    form = Affine.per_tensor(2.0 ** (frexp(float(np.abs(data).max(initial=0.0)) or 1.0)[1] - 30))
+    return np.rint(data / form.scale[0].astype(np.float64)).astype(np.int32), form

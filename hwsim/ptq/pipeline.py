@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +21,7 @@ from hwsim.ptq.checkpoint import Checkpoint
 from hwsim.ptq.choose import Widths
 from hwsim.ptq.history import Entry, Labelled, accuracy, float_accuracy, layer_errors
 from hwsim.ptq.lower import Coding, lower
+from hwsim.ptq.spell_out import spelled_out
 from hwsim.ptq.steps import PIPELINES, STEPS, Settings, State, work
 from hwsim.ptq.zero_shot import Statistics
 from hwsim.quantizers.uniform import METHODS
@@ -97,9 +98,11 @@ def quantize_with_history(
     UnsupportedError : where the network has operators that cannot be quantized
     """
     widths, tuning = widths or Widths(weights, activations), tuning or Tuning()
+    widths = replace(widths, fine=engine_called(engine).fine)
     settings = Settings(widths, engine, ranges, sequential, joint, tuning, seed, statistics, solver)
     names = _checked(settings, pipeline, steps)
     check_float(graph)
+    graph = spelled_out(graph, engine_called(engine))
     batch = calibration_batch(graph, calibration)
     judge = None
     if labelled is not None:
@@ -125,7 +128,6 @@ def _no_bar(_what: str, _total: int) -> AbstractContextManager[Callable[[int], N
 
 
 def _checked(settings: Settings, pipeline: str, steps: Sequence[str] | None) -> tuple[str, ...]:
-    engine_called(settings.engine)
     if settings.ranges not in METHODS:
         raise InputError(unknown("ranges", settings.ranges, METHODS))
     if steps is None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hwsim.graph import Affine, Graph, Node, Tensor
 from hwsim.ptq.layers import Layer
-from hwsim.ptq.lower import WEIGHTED, Coding, Weights, lower
+from hwsim.ptq.lower import WEIGHTED, Coding, Weights, code_dtype, lower
 from hwsim.ptq.moments import Moments, measure
 from hwsim.simulate import SampleBatch, compile
 
@@ -74,12 +74,11 @@ def input_codes(coding: Coding, values: Mapping[int, NDArray[Any]]) -> Values:
     }
 
 
-def encode(values: NDArray[Any], form: Affine) -> NDArray[np.int8]:
-    """Real values as codes of a per-tensor format, ties to even."""
+def encode(values: NDArray[Any], form: Affine) -> NDArray[Any]:
+    """Real values as codes of a per-tensor format, int8 or int16; ties to even."""
     bits = form.bits or 8
     moved = np.rint(values / form.scale[0]) + form.zero_point[0]
-    codes: NDArray[np.int8] = np.clip(moved, -(1 << (bits - 1)), (1 << (bits - 1)) - 1).astype(np.int8)
-    return codes
+    return np.asarray(np.clip(moved, -(1 << (bits - 1)), (1 << (bits - 1)) - 1), code_dtype(form))
 
 
 def decode(codes: NDArray[Any], form: Affine) -> NDArray[np.float32]:
@@ -95,7 +94,7 @@ def _as_read(graph: Graph, index: int, coding: Coding, codes: NDArray[Any], engi
     if index not in coding.inputs:
         return decode(codes, form)
     shape, own = graph.tensors[source].shape, coding.inputs[index]
-    tensors = Tensor("codes", shape, "int8", form), Tensor("read", shape, "int8", own)
+    tensors = Tensor("codes", shape, codes.dtype.name, replace(form, bits=None)), Tensor("read", shape, "int8", own)
     single = Graph("read", tensors, (Node("quantize", "read", (0,), (1,), {}),), (0,), (1,))
     return decode(compile(single, engine).run_samples({0: codes}, len(codes))[1], own)
 

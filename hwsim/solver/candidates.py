@@ -24,6 +24,7 @@ class Candidates:
     refine : what is done to the codes; once for each width, with every layer at that width but pinned ones at 8
         bits, and each layer's result is taken wherever it has that width
     pinned : nodes that are never narrower than 8 bits
+    fine : operators that read 16 bits, as the engine's profile says
     """
 
     graph: Graph
@@ -31,14 +32,15 @@ class Candidates:
     ranges: str = "mse"
     refine: Refine | None = None
     pinned: frozenset[int] = frozenset()
+    fine: tuple[str, ...] = ()
     _activations: dict[int, Mapping[int, Affine]] = field(default_factory=dict, repr=False)
     _weights: dict[tuple[int, int], Weights] = field(default_factory=dict, repr=False)
     _refined: dict[Choice, Coding] = field(default_factory=dict, repr=False)
 
     def plain(self, widths: Widths) -> Coding:
         """The formats that `hwsim.ptq.choose` gives at these widths."""
-        layers = widths.of(self.graph)
-        if any(activations < FULL.activations for _, activations in layers.values()):
+        layers, widths = widths.of(self.graph), replace(widths, fine=self.fine)
+        if self.fine or any(activations < FULL.activations for _, activations in layers.values()):
             return choose(self.graph, self.seen, widths, weights_by=self.ranges, activations_by=self.ranges)
         bits = tensor_bits(self.graph, widths)
         return Coding(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwsim.errors import InputError, unknown
-from hwsim.graph import Affine, Graph
+from hwsim.graph import Affine, Graph, Tensor
 from hwsim.simulate import Inputs, SampleBatch, compile
 
 Reals = NDArray[np.float64]
@@ -87,7 +87,7 @@ class Judge:
         ends = answering(integers)
         given = [self.batch.values[index] for index in self.batch.graph.inputs]
         codes = {
-            index: encode(value, integers.tensors[index].affine) if value.dtype == np.float32 else value
+            index: encode(value, integers.tensors[index]) if value.dtype == np.float32 else value
             for index, value in zip(integers.inputs, given, strict=True)
         }
         outputs = _run(ends, codes, self.batch.samples, self.engine)
@@ -117,12 +117,13 @@ def answering(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes, outputs=(graph.nodes[place].inputs[0],), source=None, source_format="")
 
 
-def encode(values: NDArray[np.float32], form: Affine) -> NDArray[np.int8]:
-    """The nearest codes of real values, ties to even."""
-    bits = form.bits or 8
+def encode(values: NDArray[np.float32], tensor: Tensor) -> NDArray[Any]:
+    """The nearest codes of real values as `tensor` holds them, ties to even."""
+    form = tensor.affine
+    bits = form.bits or 8 * np.dtype(tensor.dtype).itemsize
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     codes = np.rint(values.astype(np.float64) / np.float64(form.scale[0])) + form.zero_point[0]
-    return np.asarray(np.clip(codes, low, high), np.int8)
+    return np.asarray(np.clip(codes, low, high), tensor.dtype)
 
 
 def decode(codes: NDArray[Any], form: Affine) -> Reals:

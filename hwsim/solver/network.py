@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
+from hwsim.engines import engine as engine_called
 from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.ptq.choose import Widths
 from hwsim.ptq.observe import observe
+from hwsim.ptq.spell_out import spelled_out
 from hwsim.simulate import Inputs
 from hwsim.solver.candidates import Candidates, Refine, widths_of
 from hwsim.solver.choices import FULL, Choice, checked_choices, find_ties, layer_choices, layers_of
@@ -99,11 +101,13 @@ def tabulate(
     """
     check_real(graph)
     machine = Machine(target_called(target), runtime)
+    profile = engine_called(engine or machine.target.profile.engine)
+    graph = spelled_out(graph, profile)
     options = layer_choices(graph, checked_choices(machine.target.profile, choices, runtime), pin_ends=pin_ends)
-    judge = Judge.of(graph, calibration, labels, measure, engine or machine.target.profile.engine)
+    judge = Judge.of(graph, calibration, labels, measure, profile.name)
     places = layers_of(graph)
     pinned = frozenset(places[name] for name, allowed in options.items() if allowed == (FULL,))
-    candidates = Candidates(graph, observe(graph, calibration), ranges, refine, pinned)
+    candidates = Candidates(graph, observe(graph, calibration), ranges, refine, pinned, profile.fine)
     folder = cache if isinstance(cache, Path) else None
     store = sensitivity_store(graph, judge, ranges, folder) if cache and refine is None else None
     return tabulate_candidates(candidates, judge, machine, options, traces=traces, store=store, progress=progress)

@@ -186,8 +186,9 @@ def _scaled(to: Importer, node: fx.Node, source: int) -> tuple[int, float]:
 @handles("aten.scaled_dot_product_attention.default")
 def _attention(to: Importer, node: fx.Node) -> None:
     """Products of queries and keys, softmax, products with values."""
-    if any(argument(node, position) for position in (3, 5)) or node.kwargs.get("is_causal"):
-        raise to.refuse(node, "attention with a mask; hwsim has it without")
+    asked = [argument(node, 3, node.kwargs.get("attn_mask")), argument(node, 5, node.kwargs.get("is_causal"))]
+    if any(part not in (None, False) for part in (*asked, node.kwargs.get("enable_gqa"))):
+        raise to.refuse(node, "attention with a mask or grouped queries; hwsim has it without")
     query, key, value = (unturned(to, to.value(part), node.name) for part in node.args[:3])
     *outer, rows, depth = to.builder.shape(query)
     columns = to.builder.shape(key)[-2]

@@ -24,6 +24,12 @@ def one(op, shape, out_shape, constants=(), **attributes):
     return builder.graph(builder.node(op, inputs, out_shape, **attributes))
 
 
+def squared():
+    builder = Builder("squared")
+    x = builder.input("x", (1, 2, 3, 4))
+    return builder.graph(builder.node("batch_matmul", (x, x), (1, 2, 3, 3), adj_x=False, adj_y=True))
+
+
 def normal(*shape):
     return np.random.default_rng(sum(shape)).normal(0, 1, shape).astype(np.float32)
 
@@ -46,6 +52,12 @@ CASES = [
     one("strided_slice", (1, 4, 4, 2), (1, 2, 2, 2),
         [np.array(v, np.int32) for v in ([0] * 4, [1, 4, 4, 2], [1, 2, 2, 1])], begin_mask=0, end_mask=0),
     one("softmax", (1, 5), (1, 5), beta=1.0),
+    one("gelu", (1, 9), (1, 9), approximate=False),
+    one("gelu", (1, 9), (1, 9), approximate=True),
+    one("layer_norm", (1, 3, 8), (1, 3, 8), (normal(8), normal(8)), epsilon=1e-3),
+    one("batch_matmul", (1, 2, 3, 4), (1, 2, 3, 5), (normal(1, 1, 4, 5),), adj_x=False, adj_y=False),
+    one("batch_matmul", (1, 4, 3), (2, 3, 5), (normal(2, 5, 4),), adj_x=True, adj_y=True),
+    squared(),
 ]  # fmt: skip
 
 
