@@ -33,10 +33,12 @@ def activate(to: Importer, node: fx.Node, name: str) -> None:
     """An activation, fused into the operator before it where nobody else reads that."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
-    place, last = to.value(source), to.builder.nodes[-1] if to.builder.nodes else None
-    fusable = last is not None and last.op in FUSING and last.outputs == (place,)
-    if fusable and last is not None and last.attributes.get("activation") == "none" and to.only_reader(source, node):
-        to.builder.set_attributes(activation=name)
+    place = to.value(source)
+    layer = to.layer_of(place)
+    maker = None if layer is None else to.builder.nodes[layer]
+    fusable = maker is not None and maker.op in FUSING and maker.attributes.get("activation") == "none"
+    if fusable and to.only_reader(source, node):
+        to.builder.set_attributes(layer, activation=name)
         to.values[node] = place
     else:
         to.add(node, name, (place,))

@@ -11,7 +11,9 @@ from hwsim.torch_bridge._importer import (
     Importer,
     argument,
     handles,
+    image_row,
     pair,
+    row_image,
 )  # fmt: skip
 
 Borders = Sequence[tuple[int, int]]
@@ -63,6 +65,30 @@ def _max_pool(to: Importer, node: fx.Node) -> None:
     if outside and not never_negative(to, source):
         raise to.refuse(node, "max_pool2d pads values that may be negative; hwsim pads with 0, right only after ReLU")
     pool(to, node, "max_pool_2d", (size, stride), bordered(to, node, source, size, stride, borders))
+
+
+@handles("aten.max_pool1d.default", "aten.avg_pool1d.default", "aten.adaptive_avg_pool1d.default")
+def _pool_of_rows(to: Importer, node: fx.Node) -> None:
+    """Windows over images of one row, without borders."""
+    image = row_image(to, to.value(node.args[0]), node.name)
+    if "adaptive" in str(node.target):
+        batch, _, length, channels = to.builder.shape(image)
+        parts = pair(node.args[1])[1]  # type: ignore[arg-type]
+        if length % parts:
+            raise to.refuse(node, f"adaptive pooling of {length} to {parts}; hwsim has it for equal windows only")
+        size = stride = length // parts
+    else:
+        size = pair(argument(node, 1))[1]
+        stride, padding = pair(argument(node, 2) or size)[1], pair(argument(node, 3, 0))[1]
+        if padding or argument(node, 4 if "avg" in str(node.target) else 5, False):
+            raise to.refuse(node, f"{node.target} with padding or ceil_mode; of rows hwsim has neither")
+    batch, _, length, channels = to.builder.shape(image)
+    found = to.builder.node(
+        "max_pool_2d" if "max" in str(node.target) else "average_pool_2d", (image,),
+        (batch, 1, (length - size) // stride + 1, channels), f"{node.name}_pooled", padding="valid", stride_h=1,
+        stride_w=stride, filter_h=1, filter_w=size, activation="none",
+    )  # fmt: skip
+    to.values[node] = image_row(to, found, node.name)
 
 
 @handles("aten.avg_pool2d.default")

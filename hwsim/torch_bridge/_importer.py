@@ -55,7 +55,8 @@ class Importer:
     quantizers : the module's, by their path in it
 
     `marks` are the tensors that a quantizer of activations made, `layers` the nodes whose weights one made; `sources`
-    has, by a layer's weights in the graph, the program's node that they are from.
+    has, by a layer's weights in the graph, the program's node that they are from; `behind` has, by a tensor that is a
+    layer's result only moved, the layer's node.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Importer:
         self.marks: dict[int, Quantizer] = {}
         self.layers: dict[int, Layer] = {}
         self.sources: dict[int, fx.Node] = {}
+        self.behind: dict[int, int] = {}
         self.quantized: dict[str, tuple[Quantizer, Array]] = {}
 
     def place(self, node: fx.Node) -> str:
@@ -172,6 +174,12 @@ class Importer:
         """The node that computes a tensor."""
         return next((node for node in reversed(self.builder.nodes) if index in node.outputs), None)
 
+    def layer_of(self, index: int) -> int | None:
+        """The layer behind moves, or the last node, that computes a tensor."""
+        last = len(self.builder.nodes) - 1
+        usual = last if last >= 0 and self.builder.nodes[last].outputs == (index,) else None
+        return self.behind.get(index, usual)
+
     def quantizer_of(self, node: fx.Node) -> Quantizer:
         """The quantizer in whose code `node` is."""
         path, _ = list(node.meta["nn_module_stack"].values())[-1]
@@ -251,3 +259,16 @@ def transposed(to: Importer, source: int, order: Sequence[int], name: str) -> in
     return to.builder.node(
         "transpose", (source, to.builder.constant(f"{name}_order", np.array(order, np.int32))), shape, name
     )
+
+
+def row_image(to: Importer, source: int, name: str) -> int:
+    """A signal (batch, channels, length) as an image (batch, 1, length, channels)."""
+    turned_ = transposed(to, source, (0, 2, 1), f"{name}_turned")
+    batch, length, channels = to.builder.shape(turned_)
+    return reshaped(to, turned_, (batch, 1, length, channels), f"{name}_image")
+
+
+def image_row(to: Importer, image: int, name: str) -> int:
+    """The inverse of `row_image`."""
+    batch, _, length, channels = to.builder.shape(image)
+    return transposed(to, reshaped(to, image, (batch, length, channels), f"{name}_flat"), (0, 2, 1), f"{name}_row")

@@ -81,6 +81,21 @@ CASES = {
     "roll": (lambda: Of(lambda x: torch.roll(x, (1, -2), (2, 3))), (1, 3, 4, 5)),
     "stack": (lambda: Of(lambda x: torch.stack((x, -1 * x), 1)), (2, 3, 4)),
     "mask": (lambda: Of(masked), (2, 4, 4)),
+    "convolutions of signals": (
+        lambda: nn.Sequential(
+            nn.Conv1d(2, 8, 9, 4),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(8, 8, 3, padding=1, groups=8),
+            nn.BatchNorm1d(8),
+            nn.ReLU6(),
+            nn.Conv1d(8, 6, 3, dilation=2),
+            nn.AvgPool1d(2),
+            nn.AdaptiveAvgPool1d(1),
+        ),
+        (3, 2, 121),
+    ),
     "batch norm of rows": (lambda: nn.Sequential(nn.ReLU(), nn.BatchNorm1d(3)), (2, 3, 7)),
 }
 
@@ -115,3 +130,12 @@ def test_what_cannot_be_said_is_refused(case):
     make, shape, message = REFUSED[case]
     with pytest.raises(UnsupportedError, match=message):
         import_module(make(), (torch.randn(shape),))
+
+
+def test_signals_stay_images_between_layers():
+    first, second = ((nn.Conv1d(size, 4, 3), nn.BatchNorm1d(4), nn.ReLU()) for size in (2, 4))
+    module = nn.Sequential(*first, nn.MaxPool1d(2), *second).eval()
+    graph = import_module(module, (torch.randn(1, 2, 20),))
+    moves = ["transpose", "reshape"]
+    assert [node.op for node in graph.nodes] == [*moves, "conv2d", "max_pool_2d", "conv2d", *reversed(moves)]
+    assert [node.attributes["activation"] for node in graph.nodes if node.op == "conv2d"] == ["relu", "relu"]
