@@ -204,11 +204,18 @@ def _gelu(alone: Graph) -> Adjoint:
         if slope is None:
             return [None]
         if bend:
-            share = np.tanh(TANH_SCALE * (x + TANH_CUBE * x**3))
-            steep = (1 - share**2) * TANH_SCALE * (1 + 3 * TANH_CUBE * x**2)
+            share: Reals = np.tanh(TANH_SCALE * (x + TANH_CUBE * x**3))
+            steep: Reals = (1 - share**2) * TANH_SCALE * (1 + 3 * TANH_CUBE * x**2)
             return [slope * np.float32(0.5) * (1 + share + x * steep)]
         density = np.exp(x * x * np.float32(-0.5)) * np.float32((2 * np.pi) ** -0.5)
         return [slope * (np.float32(0.5) * erfc(x * np.float32(-(0.5**0.5))) + x * density)]
+
+    return adjoint
+
+
+def _rsqrt(_alone: Graph) -> Adjoint:
+    def adjoint(_inputs: Sequence[Reals], outputs: Sequence[Reals], given: Sequence[Reals | None]) -> Gradients:
+        return [None if given[0] is None else given[0] * np.float32(-0.5) * outputs[0] ** 3]
 
     return adjoint
 
@@ -263,6 +270,7 @@ ADJOINTS: dict[str, Callable[[Graph], Adjoint]] = {
     "mean": _mean,
     "softmax": _softmax,
     "gelu": _gelu,
+    "rsqrt": _rsqrt,
     "layer_norm": _layer_norm,
     "batch_matmul": _batch_matmul,
 }

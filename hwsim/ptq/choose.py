@@ -1,7 +1,8 @@
 """Number formats for a float graph from what was seen: which width each tensor and layer has, and which range."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil, log2
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from hwsim.ptq.lower import FIXED, WEIGHTED, Coding, Weights
 from hwsim.ptq.observe import Seen
 from hwsim.ptq.ties import MOVES, tied
 from hwsim.quantizers.granularity import per_channel
+from hwsim.quantizers.ibert import SMALLEST_SCALE
 from hwsim.quantizers.uniform import Uniform
 
 BYTE_BITS, FINE_BITS = 8, 16
@@ -111,8 +113,17 @@ def choose_activations(
         known = [fixed[i] for i in members if i in fixed]
         values = [seen[i] for i in members if i in seen]
         form = Affine.per_tensor(*known[0]) if known else fit_activation(values, bits[members[0]], method)
+        if form.bits == FINE_BITS:
+            finest = max(_finest(graph, i) for i in members)
+            form = replace(form, scale=np.maximum(form.scale, np.float32(finest)))
         found.update(dict.fromkeys(members, form))
     return found
+
+
+def _finest(graph: Graph, index: int) -> float:
+    """The smallest scale that whoever reads a tensor can take: I-BERT's softmax has one, times its beta."""
+    betas = [float(n.attributes.get("beta", 1.0)) for n in graph.nodes if n.op == "softmax" and n.inputs[0] == index]  # type: ignore[arg-type]
+    return max((2.0 ** ceil(log2(SMALLEST_SCALE / beta)) for beta in betas), default=0.0)
 
 
 def fit_activation(seen: list[Seen], bits: int, method: str) -> Affine:
@@ -120,11 +131,11 @@ def fit_activation(seen: list[Seen], bits: int, method: str) -> Affine:
     ends = np.array([0.0, *(s.low for s in seen), *(s.high for s in seen)])
     every = np.concatenate([s.values for s in seen]) if seen else ends
     values = ends if method == "min_max" else every[:: max(1, len(every) // FITTED)]
-    fine = bits > BYTE_BITS
-    form = (
-        Uniform.fit(ends, bits, kind="restricted") if fine else Uniform.fit(values, bits, kind="affine", method=method)
-    )
-    zero_point = 0 if fine else int(form.zero_point[0]) - (1 << (bits - 1))
+    if bits > BYTE_BITS:
+        form, zero_point = Uniform.fit(ends, bits, kind="restricted"), 0
+    else:
+        form = Uniform.fit(values, bits, kind="affine", method=method)
+        zero_point = int(form.zero_point[0]) - (1 << (bits - 1))
     scale = np.array([max(float(form.scale[0]), np.finfo(np.float32).tiny)], np.float32)
     return Affine(scale, np.array([zero_point], np.int64), None, bits if bits != BYTE_BITS else None)
 

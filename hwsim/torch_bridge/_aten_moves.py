@@ -58,10 +58,18 @@ def _pad(to: Importer, node: fx.Node) -> None:
 
 @handles("aten.slice.Tensor")
 def _slice(to: Importer, node: fx.Node) -> None:
-    source = unturned(to, to.value(node.args[0]), node.name)
-    start, stop, step = argument(node, 2) or 0, argument(node, 3), argument(node, 4, 1)
-    part = sliced(to, source, argument(node, 1, 0), (start, stop, step), f"{node.name}_part")
-    to.values[node] = turned(to, part, node.name)
+    part = argument(node, 2) or 0, argument(node, 3), argument(node, 4, 1)
+    cut(to, node, to.value(node.args[0]), argument(node, 1, 0), part)
+
+
+def cut(to: Importer, node: fx.Node, source: int, axis: int, part: tuple[int, int | None, int]) -> None:
+    """`node` as part of `source` along an axis of torch's; an image that was not moved is cut as it lies."""
+    maker, axis = to.maker(source), axis % len(to.builder.shape(source))
+    if len(to.builder.shape(source)) == 4 and (maker is None or maker.op != "transpose"):
+        to.values[node] = sliced(to, source, (0, 3, 1, 2)[axis], part, node.name)
+        return
+    found = sliced(to, unturned(to, source, node.name), axis, part, f"{node.name}_part")
+    to.values[node] = turned(to, found, node.name)
 
 
 def sliced(to: Importer, source: int, axis: int, part: tuple[int, int | None, int], name: str) -> int:
@@ -153,9 +161,8 @@ def _part(to: Importer, node: fx.Node) -> None:
         raise to.refuse(node, f"a part of {parts.target}; hwsim knows parts of chunk and split only")
     axis = argument(parts, 2, parts.kwargs.get("dim", 0))
     sizes = [int(value.shape[axis]) for value in parts.meta["val"]]
-    source, start = unturned(to, to.value(parts.args[0]), node.name), sum(sizes[:index])
-    cut = sliced(to, source, axis, (start, start + sizes[index], 1), f"{node.name}_part")
-    to.values[node] = turned(to, cut, node.name)
+    start = sum(sizes[:index])
+    cut(to, node, to.value(parts.args[0]), axis, (start, start + sizes[index], 1))
 
 
 @handles("aten.transpose.int", "aten.permute.default", "aten.t.default")

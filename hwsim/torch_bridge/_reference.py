@@ -1,7 +1,7 @@
 """Integer operators once more, in torch's int64 and exact float64, from the rules' definitions alone.
 
 They share no code with hwsim's operators and kernels: a sum of products is a float64 convolution of whole numbers below
-2^53, which is exact, and rounding is written from its definition. Engine `dyadic`; batch 1.
+2^53, which is exact, and rounding is written from its definition. Engine `dyadic`; `_reference_ibert` has I-BERT's.
 """
 
 from collections.abc import Callable, Mapping

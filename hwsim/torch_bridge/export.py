@@ -154,6 +154,9 @@ class Draft:
         if fixed:
             return Affine.per_tensor(*fixed[0])
         ends = [ranges[i] for i in members if i in ranges]
+        if not ends:
+            name = self.graph.tensors[members[0]].name
+            raise UnsupportedError(f"{name!r}: has no name in the module, so its range is unknown; use hwsim.quantize")
         return eight_bits(min(low for low, _ in ends), max(high for _, high in ends))
 
     def _remainder(self, index: int) -> float:

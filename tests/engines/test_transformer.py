@@ -1,17 +1,21 @@
 """A transformer's encoder layer under I-BERT: every tensor against plain Python integers, and near the float one."""
 
+import numba
 import numpy as np
 import pytest
 
 import hwsim
 from hwsim.engines import engine
 from hwsim.errors import UnsupportedError
+from hwsim.graph.build import Builder
 from hwsim.ops import operators
 from hwsim.ptq.bias_tuning import Tuning
 from hwsim.ptq.spell_out import spelled_out
 from hwsim.simulate.accumulators import accumulators
 from tests import oracle_ibert
 from tests.encoder import encoder
+
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="whole networks need compiled kernels")
 
 FINE = {"scores", "wide", "sum1", "sum2", "out", "narrow"}
 """What softmax, GELU and layer norm read, and what layers add to that."""
@@ -121,6 +125,19 @@ def test_an_engine_without_layer_norm_gets_it_spelled_out(name):
     assert np.std((got - output.zero_point) * output.scale - real) < 0.06 * real.std()
 
 
+def test_scores_near_zero_get_a_scale_that_softmax_takes():
+    b = Builder("faint")
+    x = b.input("x", (1, 3, 4))
+    scores = b.node("batch_matmul", (x, x), (1, 3, 3), "scores", adj_x=False, adj_y=True)
+    graph = b.graph(b.node("softmax", (scores,), (1, 3, 3), "shares", beta=0.3))
+    x = np.random.default_rng(0).normal(0, 0.01, (16, 3, 4)).astype(np.float32)
+    integers = hwsim.quantize(graph, x, engine="ibert", ranges="min_max")
+    assert {t.name: t for t in integers.tensors}["scores"].scale == 2.0**-13
+    assert (
+        np.abs(hwsim.simulate(integers, coded(integers, x), "ibert").outputs[0].astype(int) + 128 - 256 // 3) <= 1
+    ).all()
+
+
 def test_biases_are_tuned_end_to_end():
     graph, x, _, _ = made()
     found = [
@@ -134,6 +151,17 @@ def test_biases_are_tuned_end_to_end():
         errors.append(np.std((got.outputs[0].astype(np.int64) - output.zero_point) * output.scale - real))
     assert errors[1] < 1.05 * errors[0]
     assert any(not np.array_equal(a.data, b.data) for a, b in zip(found[0].tensors, found[1].tensors, strict=True))
+
+
+@pytest.mark.parametrize("name", ["ibert", "dyadic"])
+def test_widths_are_solved_for_it(name):
+    graph, x, _, _ = made(samples=16)
+    options = {"engine": name, "ranges": "min_max", "cache": False}
+    solved = hwsim.solve(graph, "cortex-m4", x, {"flash_kib": 1.0}, **options)
+    applied = solved.apply()
+    assert solved.status == "optimal"
+    assert not applied.missed({"flash_kib": 1.0})
+    assert ("layer_norm" in {node.op for node in applied.graph.nodes}) == (name == "ibert")
 
 
 def test_engines_with_layer_norm_keep_it():

@@ -1,9 +1,12 @@
 """Gradients against differences of the loss, operator by operator."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import hwsim
+from hwsim.engines import engine
 from hwsim.errors import UnsupportedError
 from hwsim.graph.build import Builder
 from hwsim.ptq.bias_tuning import Tuning, bias_tuning, logits
@@ -11,6 +14,7 @@ from hwsim.ptq.choose import Widths, choose
 from hwsim.ptq.gradient import Differentiable
 from hwsim.ptq.history import layer_errors
 from hwsim.ptq.lower import lower
+from hwsim.ptq.spell_out import spelled_out
 from hwsim.ptq.walk import decode, encode
 from hwsim.simulate import SampleBatch
 
@@ -22,6 +26,11 @@ def one(op, shape, out_shape, constants=(), **attributes):
     x = builder.input("x", shape)
     inputs = [x, *(builder.constant(f"c{i}", c) for i, c in enumerate(constants))]
     return builder.graph(builder.node(op, inputs, out_shape, **attributes))
+
+
+def norm_spelled_out():
+    whole = one("layer_norm", (1, 3, 8), (1, 3, 8), (normal(8), normal(8)), epsilon=1e-3)
+    return spelled_out(replace(whole, name="norm spelled out"), engine("dyadic"))
 
 
 def squared():
@@ -58,6 +67,7 @@ CASES = [
     one("batch_matmul", (1, 2, 3, 4), (1, 2, 3, 5), (normal(1, 1, 4, 5),), adj_x=False, adj_y=False),
     one("batch_matmul", (1, 4, 3), (2, 3, 5), (normal(2, 5, 4),), adj_x=True, adj_y=True),
     squared(),
+    norm_spelled_out(),
 ]  # fmt: skip
 
 

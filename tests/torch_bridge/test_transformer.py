@@ -72,6 +72,20 @@ def test_integers_equal_the_reference_and_are_near_the_module(case, batch):
     assert np.std(error) < 0.03 * np.std(difference.float_outputs)
 
 
+def test_parts_of_images_are_cut_as_they_lie():
+    class Parts(nn.Module):
+        def forward(self, x):
+            a, b = x.chunk(2, 1)
+            return torch.cat([a[:, :, 1:3], b.split(2, dim=2)[0]], 1) + x.select(2, 0).unsqueeze(2)[:, :, :, -4:]
+
+    x = torch.randn(1, 4, 5, 6)
+    graph = import_module(Parts(), (x[:, :, :, :4],))
+    got = hwsim.simulate(graph, x[:, :, :, :4].permute(0, 2, 3, 1).contiguous().numpy(), "float").outputs[0]
+    np.testing.assert_array_equal(got, Parts()(x[:, :, :, :4]).permute(0, 2, 3, 1).numpy())
+    ops = [node.op for node in graph.nodes]
+    assert ops.count("strided_slice") == 5 and ops.count("transpose") <= 2
+
+
 def test_dyadic_proves_attention_s_products():
     class Products(nn.Module):
         def forward(self, x):
