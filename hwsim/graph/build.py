@@ -47,10 +47,10 @@ class Builder:
         data = np.ascontiguousarray(values, tensor.dtype).reshape(tensor.shape)
         self.tensors[index] = replace(tensor, data=data)
 
-    def set_attributes(self, **attributes: Attribute) -> None:
-        """Change options of the last node."""
-        last = self.nodes[-1]
-        self.nodes[-1] = replace(last, attributes={**last.attributes, **attributes})
+    def set_attributes(self, node: int | None = None, **attributes: Attribute) -> None:
+        """Change options of a node, by default of the last one."""
+        place = len(self.nodes) - 1 if node is None else node
+        self.nodes[place] = replace(self.nodes[place], attributes={**self.nodes[place].attributes, **attributes})
 
     def graph(self, *outputs: int) -> Graph:
         """The graph with these outputs."""

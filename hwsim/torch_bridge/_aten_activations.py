@@ -33,10 +33,12 @@ def activate(to: Importer, node: fx.Node, name: str) -> None:
     """An activation, fused into the operator before it where nobody else reads that."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
-    place, last = to.value(source), to.builder.nodes[-1] if to.builder.nodes else None
-    fusable = last is not None and last.op in FUSING and last.outputs == (place,)
-    if fusable and last is not None and last.attributes.get("activation") == "none" and to.only_reader(source, node):
-        to.builder.set_attributes(activation=name)
+    place = to.value(source)
+    layer = to.layer_of(place)
+    maker = None if layer is None else to.builder.nodes[layer]
+    fusable = maker is not None and maker.op in FUSING and maker.attributes.get("activation") == "none"
+    if fusable and to.only_reader(source, node):
+        to.builder.set_attributes(layer, activation=name)
         to.values[node] = place
     else:
         to.add(node, name, (place,))
@@ -47,12 +49,54 @@ def _hard_swish(to: Importer, node: fx.Node) -> None:
     to.add(node, "hard_swish", (to.value(node.args[0]),))
 
 
-@handles("aten.sigmoid.default")
+@handles("aten.hardsigmoid.default", "aten.hardsigmoid_.default")
+def _hard_sigmoid(to: Importer, node: fx.Node) -> None:
+    """ReLU6 of x + 3, over 6."""
+    source = to.value(node.args[0])
+    shape = to.builder.shape(source)
+    six = to.builder.node("add", (source, to.value(3.0)), shape, f"{node.name}_sum", activation="relu6")
+    to.add(node, "mul", (six, to.value(1 / 6)), activation="none")
+
+
+@handles("aten.clamp.default", "aten.clamp_.default", "aten.clamp_min.default", "aten.clamp_max.default")
+def _clamp(to: Importer, node: fx.Node) -> None:
+    ends = [argument(node, 1, node.kwargs.get("min")), argument(node, 2, node.kwargs.get("max"))]
+    if "clamp_max" in str(node.target):
+        ends = [None, node.args[1]]
+    if (ends[0], ends[1]) in ((0, None), (0, 6)):
+        activate(to, node, "relu" if ends[1] is None else "relu6")
+        return
+    place = to.value(node.args[0])
+    for op, end in zip(("maximum", "minimum"), ends, strict=True):
+        if end is not None:
+            place = to.builder.node(op, (place, to.value(float(end))), to.builder.shape(place), node.name)  # type: ignore[arg-type]
+    to.values[node] = place
+
+
+@handles("aten.elu.default", "aten.elu_.default")
+def _elu(to: Importer, node: fx.Node) -> None:
+    if any(argument(node, position, 1) != 1 for position in (1, 2, 3)):
+        raise to.refuse(node, "elu with alpha or scale; hwsim has it with 1")
+    to.add(node, "elu", (to.value(node.args[0]),))
+
+
+@handles("aten.prelu.default")
+def _prelu(to: Importer, node: fx.Node) -> None:
+    slopes = to.array(node.args[1])
+    assert slopes is not None
+    shape = to.builder.shape(to.value(node.args[0]))
+    if len(shape) not in (2, 4) and slopes.size > 1:
+        raise to.refuse(node, f"prelu with a slope per channel on {len(shape)} dimensions; hwsim has it on 2 and 4")
+    constant = to.builder.constant(f"{node.name}_slopes", slopes.reshape((1,) * (len(shape) - 2) + (-1,)))
+    to.add(node, "prelu", (to.value(node.args[0]), constant))
+
+
+@handles("aten.sigmoid.default", "aten.sigmoid_.default")
 def _sigmoid(to: Importer, node: fx.Node) -> None:
     to.add(node, "logistic", (to.value(node.args[0]),))
 
 
-@handles("aten.tanh.default")
+@handles("aten.tanh.default", "aten.tanh_.default")
 def _tanh(to: Importer, node: fx.Node) -> None:
     to.add(node, "tanh", (to.value(node.args[0]),))
 
@@ -81,11 +125,11 @@ def binary(op: str) -> Handler:
     def handler(to: Importer, node: fx.Node) -> None:
         if argument(node, 2, node.kwargs.get("alpha", 1)) != 1:
             raise to.refuse(node, f"{node.target} with alpha; hwsim has none")
-        first, second = to.value(node.args[0]), to.value(node.args[1])
         if isinstance(node.args[1], fx.Node):
-            to.add(node, op, (first, second), activation="none")
+            rank = len(node.meta["val"].shape)
+            to.add(node, op, [to.broadcast(part, rank) for part in node.args[:2]], activation="none")
         else:
-            with_number(to, node, op, second)
+            with_number(to, node, op, to.value(node.args[1]))
 
     return handler
 
@@ -103,7 +147,7 @@ def with_number(to: Importer, node: fx.Node, op: str, number: int) -> None:
 
 
 for _name in ("add", "sub", "mul"):
-    handles(f"aten.{_name}.Tensor", f"aten.{_name}_.Tensor")(binary(_name))
+    handles(f"aten.{_name}.Tensor", f"aten.{_name}_.Tensor", f"aten.{_name}.Scalar")(binary(_name))
 
 
 @handles("aten.div.Tensor")

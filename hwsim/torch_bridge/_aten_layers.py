@@ -1,6 +1,8 @@
 """Torch's layers with weights: convolutions, linear layers, normalizations, matrix products."""
 
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,14 +11,17 @@ from torch import fx
 from hwsim.torch_bridge._aten_windows import padded
 from hwsim.torch_bridge._importer import (
     LAYERS,
+    MARK,
     Array,
     Importer,
     Layer,
     argument,
     channels_last,
     handles,
+    image_row,
     pair,
     reshaped,
+    row_image,
     turned,
     unturned,
 )  # fmt: skip
@@ -24,24 +29,47 @@ from hwsim.torch_bridge._importer import (
 
 @handles("aten.conv2d.default", "aten.conv2d.padding")
 def _conv2d(to: Importer, node: fx.Node) -> None:
-    weights, bias = to.array(node.args[1]), to.array(argument(node, 2))
+    weights = to.array(node.args[1])
     assert weights is not None
-    stride, dilation = pair(argument(node, 3, 1)), pair(argument(node, 5, 1))
-    groups = int(argument(node, 6, 1))
-    source = to.value(node.args[0])
+    to.values[node] = convolved(to, node, to.value(node.args[0]), weights, node.args[3:6])
+
+
+@handles("aten.conv1d.default", "aten.conv1d.padding")
+def _conv1d(to: Importer, node: fx.Node) -> None:
+    """A convolution of images of one row."""
+    weights = to.array(node.args[1])
+    assert weights is not None
+    usual = (1, 0, 1)
+    given = [argument(node, position, neutral) for position, neutral in zip((3, 4, 5), usual, strict=True)]
+    moving = [v if isinstance(v, str) else (neutral, pair(v)[1]) for v, neutral in zip(given, usual, strict=True)]
+    image = convolved(to, node, row_image(to, to.value(node.args[0]), node.name), weights[:, :, None], moving)
+    layer = len(to.builder.nodes) - 1
+    to.values[node] = image_row(to, image, node.name)
+    to.behind[to.values[node]] = layer
+
+
+def convolved(to: Importer, node: fx.Node, source: int, weights: Array, moving: Sequence[Any]) -> int:
+    """The convolution of an image; `moving` are stride, padding and dilation, as far as they are given."""
+    given = [*moving, *(1, 0, 1)[len(moving) :]]
+    stride, dilation = pair(given[0]), pair(given[2])
+    bias, groups = to.array(argument(node, 2)), int(argument(node, 6, 1))
     channels = to.builder.shape(source)[3]
     window = [(size - 1) * step + 1 for size, step in zip(weights.shape[2:], dilation, strict=True)]
-    source, padding = padded(to, node, source, window, stride, argument(node, 4, 0))
+    source, padding = padded(to, node, source, window, stride, given[1])
+    batch, *image, _ = to.builder.shape(source)
+    ways = zip(image, window, stride, strict=True)
+    shape = [-(-size // step) if padding == "same" else (size - reach) // step + 1 for size, reach, step in ways]
     depthwise = groups == channels and groups > 1
     turn = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-    taps = weights.transpose(turn)
     more = {"multiplier": len(weights) // groups} if depthwise else {}
-    inputs = (source, *constants(to, node, taps, bias, len(weights)))
-    to.add(
-        node, "depthwise_conv2d" if depthwise else "conv2d", inputs, padding=padding, stride_h=stride[0],
-        stride_w=stride[1], dilation_h=dilation[0], dilation_w=dilation[1], activation="none", **more,
+    inputs = (source, *constants(to, node, weights.transpose(turn), bias, len(weights)))
+    found = to.builder.node(
+        "depthwise_conv2d" if depthwise else "conv2d", inputs, (batch, *shape, len(weights)), node.name,
+        padding=padding, stride_h=stride[0], stride_w=stride[1], dilation_h=dilation[0], dilation_w=dilation[1],
+        activation="none", **more,
     )  # fmt: skip
     remember(to, node, turn)
+    return found
 
 
 def constants(to: Importer, node: fx.Node, weights: Array, bias: Array | None, channels: int) -> tuple[int, int]:
@@ -63,7 +91,7 @@ def remember(to: Importer, node: fx.Node, turn: tuple[int, ...]) -> None:
         to.layers[len(to.builder.nodes) - 1] = Layer(quantizer, weights, turn, factor)
 
 
-@handles("hwsim.mark.default")
+@handles(MARK)
 def _mark(to: Importer, node: fx.Node) -> None:
     """A quantizer of weights gives other constants; one of activations becomes a node of its own."""
     source, quantizer = node.args[0], to.quantizer_of(node)
@@ -105,17 +133,20 @@ def _batch_norm(to: Importer, node: fx.Node) -> None:
     if fold(to, source, node, factor, offset):
         return
     shape = channels_last(node.meta["val"].shape)
-    by = to.builder.constant(f"{node.name}_factor", factor.astype(np.float32))
-    plus = to.builder.constant(f"{node.name}_offset", offset.astype(np.float32))
+    along = (-1, 1) if len(shape) == 3 else (-1,)
+    by = to.builder.constant(f"{node.name}_factor", factor.astype(np.float32).reshape(along))
+    plus = to.builder.constant(f"{node.name}_offset", offset.astype(np.float32).reshape(along))
     scaled = to.builder.node("mul", (to.value(source), by), shape, f"{node.name}_scaled", activation="none")
     to.add(node, "add", (scaled, plus), activation="none")
 
 
 def fold(to: Importer, source: fx.Node, node: fx.Node, factor: Array, offset: Array) -> bool:
     """Whether the layer that computed `source` took in a factor and an offset per channel."""
-    place = to.values.get(source)
-    last = to.builder.nodes[-1] if to.builder.nodes else None
-    if last is None or last.outputs != (place,) or last.op not in LAYERS or not to.only_reader(source, node):
+    place = to.layer_of(to.value(source))
+    if place is None or not to.only_reader(source, node):
+        return False
+    last = to.builder.nodes[place]
+    if last.op not in LAYERS:
         return False
     weights, bias = (to.builder.tensors[i] for i in last.inputs[1:3])
     assert weights.data is not None and bias.data is not None
@@ -124,9 +155,8 @@ def fold(to: Importer, source: fx.Node, node: fx.Node, factor: Array, offset: Ar
     to.builder.replace_data(last.inputs[1], weights.data * factor.reshape(along))
     to.builder.replace_data(last.inputs[2], bias.data * factor + offset)
     to.values[node] = to.values[source]
-    place_ = len(to.builder.nodes) - 1
-    if place_ in to.layers:
-        to.layers[place_].factor = to.layers[place_].factor * factor
+    if place in to.layers:
+        to.layers[place].factor = to.layers[place].factor * factor
     return True
 
 

@@ -8,6 +8,7 @@ from hwsim.torch_bridge._importer import (
     Importer,
     argument,
     channels_first,
+    channels_last,
     handles,
     reshaped,
     transposed,
@@ -18,7 +19,7 @@ from hwsim.torch_bridge._importer import (
 
 @handles(
     "aten.flatten.using_ints", "aten.view.default", "aten.reshape.default", "aten.unsqueeze.default",
-    "aten.squeeze.dim", "aten.unflatten.int",
+    "aten.squeeze.dim", "aten.squeeze.dims", "aten.squeeze.default", "aten.unflatten.int", "aten._unsafe_view.default",
 )  # fmt: skip
 def _reshape(to: Importer, node: fx.Node) -> None:
     source = to.value(node.args[0])
@@ -96,6 +97,58 @@ def _select(to: Importer, node: fx.Node) -> None:
     to.values[node] = turned(to, kept, node.name)
 
 
+@handles("aten.expand.default", "aten.expand_as.default")
+def _expand(to: Importer, node: fx.Node) -> None:
+    shape = tuple(int(n) for n in node.meta["val"].shape)
+    source = to.broadcast(node.args[0], len(shape))
+    wanted = channels_last(shape)
+    if to.builder.shape(source) == wanted:
+        to.values[node] = source
+        return
+    to.add(node, "broadcast_to", (source, to.builder.constant(f"{node.name}_shape", np.array(wanted, np.int32))))
+
+
+@handles("aten.roll.default")
+def _roll(to: Importer, node: fx.Node) -> None:
+    """What leaves at one end comes back at the other."""
+    source = unturned(to, to.value(node.args[0]), node.name)
+    for shift, axis in zip(node.args[1], argument(node, 2, ()), strict=True):  # type: ignore[arg-type]
+        shape = to.builder.shape(source)
+        cut = -shift % shape[axis]
+        parts = [sliced(to, source, axis, (*ends, 1), f"{node.name}_part") for ends in ((cut, None), (0, cut)) if cut]
+        if parts:
+            axis_ = axis % len(shape)
+            source = to.builder.node(
+                "concatenation", parts, shape, f"{node.name}_joined", axis=axis_, activation="none"
+            )
+    to.values[node] = turned(to, source, node.name)
+
+
+@handles("aten.stack.default")
+def _stack(to: Importer, node: fx.Node) -> None:
+    shape = tuple(int(n) for n in node.meta["val"].shape)
+    axis = argument(node, 1, 0) % len(shape)
+    thin = (*shape[:axis], 1, *shape[axis + 1 :])
+    parts = [
+        reshaped(to, unturned(to, to.value(part), node.name), thin, f"{node.name}_part")
+        for part in node.args[0]  # type: ignore[union-attr]
+    ]
+    joined = to.builder.node("concatenation", parts, shape, f"{node.name}_first", axis=axis, activation="none")
+    to.values[node] = turned(to, joined, node.name)
+
+
+@handles("aten.pixel_shuffle.default")
+def _pixel_shuffle(to: Importer, node: fx.Node) -> None:
+    """Torch has a channel's pixels side by side, the graph has a pixel's channels."""
+    source, block = to.value(node.args[0]), int(node.args[1])  # type: ignore[arg-type]
+    batch, height, width, channels = to.builder.shape(source)
+    inner = channels // block**2
+    apart = reshaped(to, source, (batch * height * width, inner, block**2), f"{node.name}_apart")
+    swapped = transposed(to, apart, (0, 2, 1), f"{node.name}_swapped")
+    image = reshaped(to, swapped, (batch, height, width, channels), f"{node.name}_image")
+    to.add(node, "depth_to_space", (image,), block_size=block)
+
+
 @handles("aten.chunk.default", "aten.split.Tensor", "aten.split_with_sizes.default")
 def _parts(to: Importer, node: fx.Node) -> None:
     """Nothing by itself: whoever takes a part cuts it out."""
@@ -129,7 +182,8 @@ def _permute(to: Importer, node: fx.Node) -> None:
 
 
 @handles(
-    "aten.dropout.default", "aten.contiguous.default", "aten.clone.default", "aten.detach.default",
+    "aten.dropout.default", "aten.dropout_.default", "aten.feature_dropout_.default",
+    "aten.contiguous.default", "aten.clone.default", "aten.detach.default",
     "aten.alias.default", "aten.feature_dropout.default",
 )  # fmt: skip
 def _nothing(to: Importer, node: fx.Node) -> None:

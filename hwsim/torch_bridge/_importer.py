@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import fx
 
@@ -16,6 +17,9 @@ from hwsim.torch_bridge.quantizer import Quantizer
 Array = NDArray[Any]
 Handler = Callable[["Importer", fx.Node], None]
 HANDLERS: dict[str, Handler] = {}
+MARK = "hwsim.mark.default"
+OF_SHAPE = ("aten.new_zeros.default", "aten.new_ones.default", "aten.zeros_like.default", "aten.ones_like.default")
+"""Operators that read no values."""
 LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
 FUSED = {"relu": "relu", "relu6": "relu6"}
 FUSING = (*LAYERS, "add", "mul", "sub")
@@ -51,7 +55,8 @@ class Importer:
     quantizers : the module's, by their path in it
 
     `marks` are the tensors that a quantizer of activations made, `layers` the nodes whose weights one made; `sources`
-    has, by a layer's weights in the graph, the program's node that they are from.
+    has, by a layer's weights in the graph, the program's node that they are from; `behind` has, by a tensor that is a
+    layer's result only moved, the layer's node.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Importer:
         self.marks: dict[int, Quantizer] = {}
         self.layers: dict[int, Layer] = {}
         self.sources: dict[int, fx.Node] = {}
+        self.behind: dict[int, int] = {}
         self.quantized: dict[str, tuple[Quantizer, Array]] = {}
 
     def place(self, node: fx.Node) -> str:
@@ -101,6 +107,21 @@ class Importer:
         """Whether `argument` is a parameter, a buffer or a plain number."""
         return not isinstance(argument, fx.Node) or argument.name in self.stored
 
+    def folds(self, node: fx.Node) -> bool:
+        """Whether `node` depends on constants alone; torch computes it then, in place where it does that."""
+        parts = node.all_input_nodes
+        if str(node.target) in OF_SHAPE:
+            values: Any = [torch.empty(parts[0].meta["val"].shape), *node.args[1:]], {}
+        elif str(node.target) == MARK or any(p.name in self.quantized or p.name not in self.stored for p in parts):
+            return False
+        else:
+            values = fx.map_arg((node.args, node.kwargs), lambda part: torch.from_numpy(self.stored[part.name]))
+        found = node.target(*values[0], **values[1])  # type: ignore[operator]
+        if not isinstance(found, torch.Tensor):
+            return False
+        self.stored[node.name] = found.detach().numpy()
+        return True
+
     def array(self, argument: Any) -> Array | None:
         """The value of a constant argument, None for none."""
         if argument is None:
@@ -125,6 +146,14 @@ class Importer:
             self.values[argument] = index
         return index
 
+    def broadcast(self, argument: Any, rank: int) -> int:
+        """The tensor of an argument that meets one of `rank` dimensions: images need all four to turn."""
+        source = self.value(argument)
+        shape = self.builder.shape(source)
+        if rank != 4 or len(shape) in (0, 4):
+            return source
+        return turned(self, reshaped(self, source, (1,) * (4 - len(shape)) + shape, "wider"), "wide")
+
     def add(self, node: fx.Node, op: str, inputs: Sequence[int], **attributes: Any) -> None:
         """`node` as one of hwsim's operators."""
         shape = channels_last(node.meta["val"].shape)
@@ -144,6 +173,12 @@ class Importer:
     def maker(self, index: int) -> Node | None:
         """The node that computes a tensor."""
         return next((node for node in reversed(self.builder.nodes) if index in node.outputs), None)
+
+    def layer_of(self, index: int) -> int | None:
+        """The layer behind moves, or the last node, that computes a tensor."""
+        last = len(self.builder.nodes) - 1
+        usual = last if last >= 0 and self.builder.nodes[last].outputs == (index,) else None
+        return self.behind.get(index, usual)
 
     def quantizer_of(self, node: fx.Node) -> Quantizer:
         """The quantizer in whose code `node` is."""
@@ -198,7 +233,9 @@ def turned(to: Importer, source: int, name: str) -> int:
 
 def reshaped(to: Importer, source: int, shape: Sequence[int], name: str) -> int:
     """`source` in another shape."""
-    maker = to.maker(source)
+    data, maker = to.builder.tensors[source].data, to.maker(source)
+    if data is not None:
+        return to.builder.constant(name, data.reshape(shape))
     if maker is not None and maker.op == "reshape":
         source = maker.inputs[0]
     if to.builder.shape(source) == tuple(shape):
@@ -222,3 +259,16 @@ def transposed(to: Importer, source: int, order: Sequence[int], name: str) -> in
     return to.builder.node(
         "transpose", (source, to.builder.constant(f"{name}_order", np.array(order, np.int32))), shape, name
     )
+
+
+def row_image(to: Importer, source: int, name: str) -> int:
+    """A signal (batch, channels, length) as an image (batch, 1, length, channels)."""
+    turned_ = transposed(to, source, (0, 2, 1), f"{name}_turned")
+    batch, length, channels = to.builder.shape(turned_)
+    return reshaped(to, turned_, (batch, 1, length, channels), f"{name}_image")
+
+
+def image_row(to: Importer, image: int, name: str) -> int:
+    """The inverse of `row_image`."""
+    batch, _, length, channels = to.builder.shape(image)
+    return transposed(to, reshaped(to, image, (batch, length, channels), f"{name}_flat"), (0, 2, 1), f"{name}_row")

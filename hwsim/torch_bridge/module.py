@@ -16,7 +16,7 @@ from hwsim.graph import Graph
 from hwsim.graph.build import Builder
 from hwsim.ptq.lower import pruned
 from hwsim.torch_bridge import _aten_activations, _aten_layers, _aten_moves, _aten_windows  # noqa: F401
-from hwsim.torch_bridge._importer import HANDLERS, Importer
+from hwsim.torch_bridge._importer import HANDLERS, MARK, Importer
 from hwsim.torch_bridge.quantizer import Quantizer
 
 
@@ -62,7 +62,7 @@ def read(program: torch.export.ExportedProgram, module: nn.Module, name: str = "
     for node in program.graph.nodes:
         if node.op == "placeholder" and node.name in users:
             importer.add_input(node)
-        elif node.op == "call_function" and node in needed:
+        elif node.op == "call_function" and not importer.folds(node) and node in needed:
             target = str(node.target)
             if target not in HANDLERS:
                 raise UnsupportedError(f"{importer.place(node)}: hwsim has no operator for {target}")
@@ -80,7 +80,7 @@ def _needed(graph: torch.fx.Graph) -> set[torch.fx.Node]:
         if node in found:
             continue
         found.add(node)
-        marks = str(node.target) == "hwsim.mark.default"
+        marks = str(node.target) == MARK
         waiting.extend([node.args[0]] if marks else node.all_input_nodes)
     return found
 
