@@ -18,7 +18,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_r
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT
 from hwsim.ops._float import softmax as float_softmax
-from hwsim.ops._ibert import BYTES, CODES, RULE, ibert_softmax
+from hwsim.ops._ibert import CODES, RULE, ibert_softmax
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import softmax as vector_softmax
 from hwsim.quantizers.expf import expf
