@@ -120,7 +120,8 @@ class Profile(Section):
     summary : one line
     engine : whose arithmetic `hwsim run --target` uses
     engine_assumed : whether `engine` is a guess: the maker keeps the arithmetic secret, or hwsim has no engine of it
-    accumulator_bits : of the sums of products; None where the maker does not say
+    accumulator_bits, wide_accumulator_bits : of the sums of products with activations of up to 8 bits, and of 16; None
+        where the maker does not say
     measured_class : the class of devices in docs/accuracy.md whose measurements judge this target; empty for none
     clock_hz : of the compute units
     process_nm : of the energy table
@@ -138,6 +139,7 @@ class Profile(Section):
     engine: str
     engine_assumed: bool = False
     accumulator_bits: Count | None = None
+    wide_accumulator_bits: Count | None = None
     measured_class: str = ""
     clock_hz: Positive
     process_nm: Number | None = None
