@@ -25,16 +25,24 @@ class Table:
 
     Parameters
     ----------
-    kind : 'binary' (-1, 1), 'ternary' (-1, 0, 1) or 'levels'
+    kind : 'binary' (-1, 1), 'ternary' (-1, 0, 1), 'levels', or 'product': vectors of weights
     bits : of a level, sign included: what a multiplier must take
     terms : powers of two in the level with most of them; 0 where levels are no integers
     size_bytes : of the tables of all slices
+    vector, code_bits : weights that one code stands for, and its bits, of 'product'; a weight is the sum of what the
+        codes of all stages stand for
     """
 
     kind: str
     bits: int
     terms: int
     size_bytes: int
+    vector: int = 1
+    code_bits: int = 0
+
+    def stages(self, weight_bits: int) -> int:
+        """Codes that a vector of `weight_bits` per weight consists of; 1 but for 'product'."""
+        return weight_bits * self.vector // self.code_bits if self.code_bits else 1
 
     @classmethod
     def of(cls, form: Levels) -> "Table":

@@ -74,12 +74,14 @@ class Decoder(Section):
     value_pj : energy of one
     entries : of the largest table it holds; layers with larger ones are stored as levels
     overlaps : whether it works while products are formed
+    vectors : 1 where it looks up the vectors of product quantization too, in tables of any size
     """
 
     values_per_cycle: Positive
     value_pj: NotNegative = 0.0
     entries: Count = 256
     overlaps: bool = False
+    vectors: Annotated[NotNegative, Field(le=1)] = 0.0
 
 
 class Band(Section):
@@ -151,3 +153,12 @@ class Profile(Section):
     boards: Mapping[str, Mapping[str, Number]] = Field(default_factory=dict)
     bands: Bands = Bands()
     sources: Mapping[str, str] = Field(default_factory=dict)
+
+    def keeps_table(self, entries: int) -> bool:
+        """Whether weights stay codes behind a table of so many levels; otherwise they are stored as the levels."""
+        return self.decoder is not None and entries <= self.decoder.entries
+
+    @property
+    def keeps_vectors(self) -> bool:
+        """Whether codes of product quantization stay codes; otherwise weights are stored as the sums of vectors."""
+        return self.decoder is not None and self.decoder.vectors > 0
