@@ -29,6 +29,9 @@ from hwsim.targets.systolic import SystolicProfile
 GROUP = 4
 """Weights whose bits choose a partial sum, as in T-MAC (Wei et al., arXiv 2407.00088)."""
 
+NO_TABLE = ("product", "grouped")
+"""Kinds whose codes no single table turns into levels."""
+
 WORD = 64
 SUM_BYTES = 4
 PARTIAL_SUM_BYTES = 2
@@ -74,14 +77,14 @@ def _multiply(work: Work, _kind: str) -> Steps:
 
 
 def _lut(work: Work, kind: str) -> Steps | None:
-    if kind == "product":
+    if kind in NO_TABLE:
         return None
     entry = ceil(sum(work.multiplied_bits) / 8)
     return Steps(work.macs, 2 ** (work.weight_bits + work.activation_bits) * entry, entry)
 
 
 def _codebook(work: Work, kind: str) -> Steps | None:
-    if kind == "product":
+    if kind in NO_TABLE:
         return None
     codes = 2**work.weight_bits
     return Steps(work.macs + work.outputs * codes, SUM_BYTES * codes, 2 * SUM_BYTES)
@@ -93,7 +96,7 @@ def _shift_add(work: Work, _kind: str) -> Steps | None:
 
 
 def _bit_serial(work: Work, kind: str) -> Steps | None:
-    if kind in ("levels", "product"):
+    if kind in ("levels", *NO_TABLE):
         return None
     made = work.macs / work.gemm[2] / GROUP * 2**GROUP
     return Steps(work.macs / GROUP * work.weight_bits + made, 2**GROUP * PARTIAL_SUM_BYTES, PARTIAL_SUM_BYTES)
@@ -184,7 +187,7 @@ def _deployed(work: Work, profile: Profile) -> Work:
 
 
 def _keeps(table: Table, bits: int, profile: Profile) -> bool:
-    return profile.keeps_vectors if table.kind == "product" else profile.keeps_table(2**bits)
+    return profile.keeps_vectors if table.kind in NO_TABLE else profile.keeps_table(2**bits)
 
 
 def _bytes(bits: int) -> int:

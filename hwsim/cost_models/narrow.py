@@ -3,7 +3,8 @@
 No library has kernels for most formats, so hwsim counts its own (scripts/instruction_counts/formats.c), inner loops of
 two rows by two columns as CMSIS-NN's:
 
-    unpack      the layer's weights go to bytes in SRAM once per run, levels by a table; then the library's own kernel
+    unpack      the layer's weights go to bytes in SRAM once per run, levels by a table, grouped codes times their
+                multiplier; then the library's own kernel
     decode      in the inner loop: masks take pairs of codes apart (as CMix-NN, github EEESlab/CMix-NN, does for 2 and 4
                 bits), or a table of pairs of levels is read; only where output positions share the work
     shift_add   an activation shifted and added for each power of two in a level
@@ -24,6 +25,9 @@ from hwsim.targets.cpu import CpuProfile
 
 SHARING = ("conv2d", "pointwise")
 """Kernels whose positions share what the inner loop decodes."""
+
+BEHIND = ("levels", "product", "grouped")
+"""Kinds of tables whose codes are not the integers that are multiplied, but for an offset."""
 
 UNPACKED, PAIRS_READ, OTHER = (1, 2, 3, 4), (2, 4), ""
 PLAIN_BITS = 8
@@ -53,7 +57,7 @@ def ways(work: Work, kernel: str, profile: CpuProfile) -> Iterator[Way]:
     """The ways to run a layer with weights of less than 8 bits, or behind a table, whose kernel is `kernel`."""
     plain = replace(work, weight_bits=PLAIN_BITS, weight_table=None, activation_table=None)
     read = {"look": work.inputs / work.weights} if work.activation_table else {}
-    table = work.weight_table if work.weight_table and work.weight_table.kind in ("levels", "product") else None
+    table = work.weight_table if work.weight_table and work.weight_table.kind in BEHIND else None
     if plain.weights + work.input_bytes + work.output_bytes <= profile.memories["sram"].size_bytes:
         yield Way("unpack", plain, None, {**read, **_unpacking(work.weight_bits, table)}, plain.weights)
     if kernel not in SHARING or work.activation_table:
@@ -66,6 +70,8 @@ def ways(work: Work, kernel: str, profile: CpuProfile) -> Iterator[Way]:
 def _unpacking(bits: int, table: Table | None) -> dict[str, float]:
     if table and table.kind == "product":
         return {"look_product": table.stages(bits)}
+    if table and table.kind == "grouped":
+        return {f"unpack{bits if bits in UNPACKED else OTHER}": 1.0, "multiply_runs": 1.0}
     if table:
         return {f"look{bits if bits in PAIRS_READ else OTHER}": 1.0}
     return {f"unpack{bits if bits in UNPACKED else OTHER}": 1.0} if bits < PLAIN_BITS else {}
@@ -75,6 +81,8 @@ def _inline(work: Work, table: Table | None) -> Iterator[tuple[str, tuple[str, f
     bits = work.weight_bits
     if table and table.kind == "product":
         yield "product", ("product", table.stages(bits)), {"product_tables": table.stages(bits)}
+        return
+    if table and table.kind == "grouped":
         return
     if table:
         yield "decode", (f"t{bits}" if bits in UNPACKED else "t8", 1.0), {}

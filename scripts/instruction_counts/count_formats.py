@@ -21,7 +21,7 @@ SOURCE = "scripts/instruction_counts/formats.c, gcc 12.2, counted in an emulator
 PRODUCTS = ("w8", "w4", "w3", "w2", "w1", "t1", "t2", "t3", "t4", "t8", "shift_add", "bit_serial", "xnor", "product")
 TABLES = ("bit_serial_tables", "xnor_planes", "product_tables")
 VALUES = ("unpack1", "unpack2", "unpack3", "unpack4", "unpack",
-          "look2", "look4", "look", "look_product")  # fmt: skip
+          "look2", "look4", "look", "look_product", "multiply_runs")  # fmt: skip
 BITS = 6
 """Of the widths that have no loop of their own."""
 

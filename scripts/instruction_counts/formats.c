@@ -110,3 +110,6 @@ void product(const P *p) { s32 *out = p->out; const u32 *w = p->weights; int wor
 /* its vectors unpacked: 16 pairs for each pair of columns, one pass for each stage, added */
 void look_product(const P *p) { const u8 *w = (const u8 *)p->weights; u16 *o = (u16 *)p->out; const u16 *book = (const u16 *)p->table;
   for (int n = p->depth / 4; n; n--) { u32 f = *w++; *o++ = book[f & 15]; *o++ = book[16 + (f >> 4)]; book += 32; } }
+/* grouped codes: bytes times the multiplier of their run of 16 */
+void multiply_runs(const P *p) { int8_t *o = (int8_t *)p->out; const u8 *m = (const u8 *)p->table;
+  for (int n = p->depth / 16; n; n--) { s32 q = *m++; for (int i = 0; i < 16; i++) *o++ *= q; } }
