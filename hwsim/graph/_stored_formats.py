@@ -63,8 +63,8 @@ def read_format(record: dict[str, Any], tensor: Tensor, raw: Raw, label: str) ->
     if record["kind"] == "grouped":
         return _read_grouped(record, axis, tensor, raw, label)
     if record["kind"] != "affine":
-        kinds = "'affine', 'levels' or 'grouped'"
-        raise ModelFormatError(f"{label}: has number format {record['kind']!r}; expected {kinds}")
+        kind = record["kind"]
+        raise ModelFormatError(f"{label}: has number format {kind!r}; expected affine, levels or grouped")
     scale, zero_point = raw(record["scale"]).view("<f4"), raw(record["zero_point"]).view("<i8")
     if scale.size != zero_point.size:
         raise ModelFormatError(f"{label}: has {scale.size} scales and {zero_point.size} zero points; expected as many")

@@ -34,8 +34,8 @@ class Widths:
     sums : of what operators without weights read (sums of residual networks, means); a layer that wants fewer bits of
         such a tensor gets its own, requantized codes
     layers : by node index, (weights, activations) where a layer differs
-    run : weights of a channel, in the order of their products, that share an integer multiplier (`quantizers.grouped`),
-        in layers with weights of at most 5 bits; None for one scale per channel and nothing else
+    group : weights of a channel, in the order of their products, that share an integer multiplier
+        (`quantizers.grouped`), in layers with weights of at most 5 bits; None for one scale per channel and no more
     """
 
     weights: int = 8
@@ -43,7 +43,7 @@ class Widths:
     ends: int = 8
     sums: int = 8
     layers: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    run: int | None = None
+    group: int | None = None
 
     def of(self, graph: Graph) -> dict[int, tuple[int, int]]:
         """(weights, activations) of every layer with weights, by node index."""
@@ -80,8 +80,8 @@ def choose(
     }
     weights = {
         i: fit_weights(graph, i, width, weights_by)
-        if widths.run is None or width > GROUPED_BITS
-        else fit_grouped(graph, i, width, widths.run)
+        if widths.group is None or width > GROUPED_BITS
+        else fit_grouped(graph, i, width, widths.group)
         for i, (width, _) in bits.items()
     }
     return Coding(activations, weights, inputs=inputs)
@@ -145,10 +145,10 @@ def fit_weights(graph: Graph, index: int, bits: int, method: str) -> Weights:
     return Weights(form.encode(data), Affine(scale, zero, axis, bits if bits < 8 else None))
 
 
-def fit_grouped(graph: Graph, index: int, bits: int, run: int) -> Weights:
-    """Symmetric codes of `bits`, a scale per output channel and an integer of 4 bits for each `run` of its weights."""
+def fit_grouped(graph: Graph, index: int, bits: int, group: int) -> Weights:
+    """Symmetric codes of `bits`, a scale per channel and an integer of 4 bits for each `group` of its weights."""
     data, axis = float_weights(graph, index), WEIGHTED[graph.nodes[index].op]
-    form = GroupedScales.fit(data, bits, axis=axis, size=run)
+    form = GroupedScales.fit(data, bits, axis=axis, size=group)
     return Weights(form.encode(data), Grouped.of(form))
 
 

@@ -27,7 +27,9 @@ from hwsim.quantizers.product import ProductCodebooks
 Reals = NDArray[np.float64]
 OUTER_BITS = 8
 SHORT_VECTOR = 2
-RUN = 16
+GROUP = 16
+"""Weights that share an integer multiplier, as in VS-Quant."""
+
 CODE_BITS = 4
 """Of product quantization: codes of 4 bits for pairs of weights, 2 bits each; further stages add 2 each."""
 
@@ -59,7 +61,7 @@ def weights_in(graph: Graph, index: int, kind: str, bits: int) -> Weights:
     if kind == "uniform":
         return fit_weights(graph, index, bits, "mse")
     if kind == "grouped":
-        return fit_grouped(graph, index, bits, RUN)
+        return fit_grouped(graph, index, bits, GROUP)
     values, axis = float_weights(graph, index).astype(np.float64), WEIGHTED[graph.nodes[index].op]
     cut = per_channel(axis)
     if kind == "product":

@@ -100,7 +100,7 @@ def test_files_hold_them_bit_for_bit(tmp_path):
         ({"axis": None}, "channels of axis None"),
         ({"axis": 9}, "channels"),
         ({"bits": 1}, "int8 of 1 bits in groups; expected int8, 2 to 8 bits"),
-        ({"kind": "group"}, "expected 'affine', 'levels' or 'grouped'"),
+        ({"kind": "group"}, "expected affine, levels or grouped"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, changes, message):

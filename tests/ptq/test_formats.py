@@ -52,7 +52,7 @@ def test_runs_with_integer_multipliers_come_closer_than_one_scale(network, seen)
     for bits in (2, 3, 4):
         errors = [((decoded(weights_in(network, 2, kind, bits)) - data) ** 2).sum() for kind in ("grouped", "uniform")]
         assert errors[0] < errors[1]
-    coding = choose(network, seen, Widths(weights=4, run=8))
+    coding = choose(network, seen, Widths(weights=4, group=8))
     forms = {i: weights.format for i, weights in coding.weights.items()}
     inner = [form for form in forms.values() if isinstance(form, Grouped)]
     assert inner and all((form.bits, form.size) == (4, 8) for form in inner)
