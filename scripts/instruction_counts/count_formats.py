@@ -4,7 +4,8 @@
         -o formats.elf formats.c -lgcc
     python scripts/instruction_counts/count_formats.py formats.elf      (needs unicorn, capstone, pyelftools)
 
-Each figure is the difference of two depths, so that only what is in the loop counts.
+Each figure is the difference of two depths, so that only what is in the loop counts. Before a loop of pairs counts, its
+sums must be those of plain Python integers.
 """
 
 import random
@@ -33,7 +34,58 @@ def counted(machine: Machine, kernel: str, rows: int, depth: int) -> list[int]:
         machine.core.mem_write(place, random.randbytes(size))
     machine.core.mem_write(RAM, struct.pack("<2i5I", rows, depth, WEIGHTS, PATCH, SECOND, TABLE, OUTPUT))
     counts = machine.run(kernel)
+    check(machine, kernel, depth)
     return [counts[name] for name in CLASSES]
+
+
+def words(machine: Machine, place: int, count: int, kind: str = "I") -> list[int]:
+    """So many numbers at `place`."""
+    return list(struct.unpack(f"<{count}{kind}", machine.core.mem_read(place, count * struct.calcsize(kind))))
+
+
+def halves(words: list[int], mask: int, step: int) -> list[tuple[int, int]]:
+    """The pairs that masks take out of each word turned right by 0, `step`, ..."""
+    turned = [(w >> n | w << (32 - n)) & 0xFFFFFFFF for w in words for n in range(0, 16, step)]
+    return [(t & mask, t >> 16 & mask) for t in turned]
+
+
+def of_three(words: list[int]) -> list[tuple[int, int]]:
+    """Pairs of 3 bits: two words of low parts, one of high bits."""
+    found = []
+    for start in range(0, len(words), 3):
+        low, high = halves(words[start : start + 2], 3, 2), halves(words[start + 2 : start + 3], 1, 1)
+        found += [(a + 4 * c, b + 4 * d) for (a, b), (c, d) in zip(low, high, strict=True)]
+    return found
+
+
+def looked_up(words: list[int], table: list[int], bits: int) -> list[tuple[int, int]]:
+    """Pairs of levels behind two codes each."""
+    pairs = [
+        table[w >> n & (1 << 2 * bits) - 1] for w in words for n in range(0, 32 // (2 * bits) * 2 * bits, 2 * bits)
+    ]
+    return [struct.unpack("<2h", struct.pack("<I", pair)) for pair in pairs]
+
+
+def check(machine: Machine, kernel: str, depth: int) -> None:
+    """Stop unless the sums are right that `kernel` has just left, where it is a loop of pairs."""
+    table = words(machine, TABLE, 256)
+    per = {"w4": 8, "w2": 16, "w1": 32, "w3": 32 / 3, "t4": 8, "t3": 10, "t2": 16, "t1": 32}
+    if kernel not in per:
+        return
+    row = int(depth / per[kernel])
+    columns = [list(zip(*[iter(words(machine, at, depth, "h"))] * 2, strict=True)) for at in (PATCH, SECOND)]
+    for pair in range(ROWS // 2):
+        sums = []
+        for which in (0, 1):
+            codes = words(machine, WEIGHTS + 4 * row * (2 * pair + which), row)
+            masks = {"w4": (15, 4), "w2": (3, 2), "w1": (1, 1)}
+            if kernel in masks:
+                found = halves(codes, *masks[kernel])
+            else:
+                found = of_three(codes) if kernel == "w3" else looked_up(codes, table, int(kernel[1]))
+            sums += [sum(i * s + j * t for (i, j), (s, t) in zip(found, column, strict=True)) for column in columns]
+        wrapped = [(total + 2**31) % 2**32 - 2**31 for total in sums]
+        assert words(machine, OUTPUT + 16 * pair, 4, "i") == wrapped, kernel
 
 
 def main() -> None:
