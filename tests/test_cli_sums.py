@@ -56,7 +56,9 @@ def test_layers_that_can_overflow_are_named(command):
     assert facts["accumulators"][0]["running"] == {"low": 0, "high": 50491, "bits": 17}
     assert facts["accumulators"][0]["total"] == {"low": 0, "high": 50491, "bits": 17}
     assert len(facts["overflows"]) == 2
-    assert json.loads(command(*words, "--no-sums").out)["accumulators"] == []
+    facts = json.loads(command(*words, "--no-sums").out)
+    assert "running" not in facts["accumulators"][0] and facts["accumulators"][0]["bits"] == 18
+    assert facts["overflows"] == [pairs.format("fbgemm:no_vnni"), leaving]
 
 
 def test_report_names_layers_that_overflow(command):

@@ -34,7 +34,9 @@ def verify(
     samples: Samples = 20,
     seed: Seed = 0,
     stateful: Stateful = False,
-    sums: Annotated[bool, typer.Option(help="follow the sum of every layer, to say how wide it got")] = True,
+    sums: Annotated[
+        bool, typer.Option(help="follow every layer's sum, to say how wide it got, not only can get")
+    ] = True,
     target: TargetNames = None,
     json: Json = False,
 ) -> None:

@@ -56,15 +56,14 @@ class Way:
 def ways(work: Work, kernel: str, profile: CpuProfile) -> Iterator[Way]:
     """The ways to run a layer with weights of less than 8 bits, or behind a table, whose kernel is `kernel`."""
     plain = replace(work, weight_bits=PLAIN_BITS, weight_table=None, activation_table=None)
-    read = {"look": work.inputs / work.weights} if work.activation_table else {}
+    read = {"look": work.inputs / work.weights} if work.activation_table else {}  # per weight, as all unpacking
     table = work.weight_table if work.weight_table and work.weight_table.kind in BEHIND else None
     if plain.weights + work.input_bytes + work.output_bytes <= profile.memories["sram"].size_bytes:
         yield Way("unpack", plain, None, {**read, **_unpacking(work.weight_bits, table)}, plain.weights)
     if kernel not in SHARING or work.activation_table:
         return
-    kept = replace(work, activation_table=None)
     for name, products, extra in _inline(work, table):
-        yield Way(name, kept, products, extra)
+        yield Way(name, work, products, extra)
 
 
 def _unpacking(bits: int, table: Table | None) -> dict[str, float]:

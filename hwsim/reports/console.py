@@ -73,10 +73,7 @@ def graph_facts(graph: Graph, machines: Iterable[Target] = ()) -> Facts:
         "constant_bytes": sum(tensor.size_bytes for tensor in constants),
         "accumulators": [sum_facts(found) for found in sums],
         "sums": summary(sums),
-        "overflows": [
-            *_saturations(graph),
-            *(line for one in machines for line in target_overflows(sums, one.profile)),
-        ],
+        "overflows": [*_saturations(graph), *_too_narrow(sums, machines)],
         "engines": {name: unsupported(graph, profile) for name, profile in engines().items()},
     }
 

@@ -73,7 +73,7 @@ class Check:
     first_difference : the first differing element, or None
     reasons : for each node that differs by its own arithmetic, what explains it
     tolerance : how far floats may be apart, relative to the range of their tensor in one sample
-    sums : of every layer with constant weights, guaranteed and as simulated, where they were followed
+    sums : of every layer with constant weights, what is guaranteed and, where they were followed, what was simulated
     """
 
     engine: str

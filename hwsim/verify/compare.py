@@ -15,6 +15,7 @@ from hwsim.graph.graph import DTYPES
 from hwsim.ops import operator
 from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile, starting_state, value_of
 from hwsim.simulate.accumulators import SeenSums
+from hwsim.simulate.sum_bounds import guaranteed
 from hwsim.verify.check import Check, Difference, TensorCheck
 from hwsim.verify.explain import Explanation, explain_node, run_node, trace, unequal
 from hwsim.verify.golden import Source, by_tensor, open_recording, recorded_inputs, recorded_source
@@ -49,7 +50,7 @@ def verify(
     against : a real engine's name (default: the same engine), a golden .npz with arrays under tensor names, or such
         a mapping; or a Program, `hwsim.compile(graph, other)`, for another simulation
     stateful : the samples are consecutive steps from reset state; otherwise each is a run of its own
-    sums : follow the sum of every layer too, for `Check.sums`
+    sums : follow the sum of every layer, so that `Check.sums` says what was seen beside what is guaranteed
     progress : called with the number of samples done, again and again
     """
     profile = engine_called(engine)
@@ -109,7 +110,7 @@ class _Comparison:
             first,
             self.reasons,
             self.program.engine.tolerance,
-            tuple(self.sums.found()) if self.sums is not None else (),
+            tuple(guaranteed(self.program.graph, self.program.engine) if self.sums is None else self.sums.found()),
         )
 
     def _width(self) -> int:
