@@ -5,7 +5,7 @@
 MODELS holds pretrainedResnet.tflite, the float ResNet-8 of MLPerf Tiny (mlcommons/tiny, image classification); DATA the
 CIFAR-10 images as cifar10_test_lossless846.npz and cifar10_train_lossless7728.npz: x (n, 32, 32, 3) uint8 and y (n,),
 and the weights of ResNet-20 as `cifar_resnet20` reads them, resnet20_cifar10.npz.
-Every row is run when the script runs, through `hwsim.ptq` and the engine `dyadic`. TIME on one core.
+Every row is run when the script runs, through `hwsim.ptq` and the engine `dyadic`. About 140 seconds of one core.
 """
 
 import argparse
@@ -283,7 +283,8 @@ everything runs in integers (engine `dyadic`).
   the ways in `hwsim/cost_models/narrow.py`, with hwsim's own inner loops, whose instructions were counted: no library
   has them. CMSIS-NN's own kernel of 4-bit weights (runtime `tflm-cmsis-nn`) takes {library_kernel(small)} on
   {small.title}. `lut-npu` is an illustration. A target without a datapath for a format looks levels up before it
-  multiplies, or stores them: of product quantization the sums of vectors, on `ethos-u55-128`.
+  multiplies, or stores them: of product quantization the sums of vectors, of VS-Quant codes times integers, on
+  `ethos-u55-128`.
 
 ## {small.title}
 
