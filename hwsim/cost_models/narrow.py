@@ -12,9 +12,9 @@ two rows by two columns as CMSIS-NN's:
     xnor        for each bit of the activations 32 signs are compared and counted, by 12 instructions
     product     for each code the sum of a vector's products is read, which are made first, 16 for each 2 activations
 
-The offset of unsigned codes is the same for all channels and goes to the bias. Unpacking needs room for the weights
-beside the layer's activations. Sums by index (`codebook`) are left out: each product then takes a read, an add and a
-write of a sum in memory, which no multiplier of one cycle is slower than.
+The offset of unsigned codes is the same for all channels and goes to the bias. Unpacked weights and sums made first
+need room beside the layer's activations. Sums by index (`codebook`) are left out: each product then takes a read, an
+add and a write of a sum in memory, which no multiplier of one cycle is slower than.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,6 +28,9 @@ SHARING = ("conv2d", "pointwise")
 
 BEHIND = ("levels", "product", "grouped")
 """Kinds of tables whose codes are not the integers that are multiplied, but for an offset."""
+
+SUM_BYTES = {"bit_serial": 2 * 8, "product": 2 * 32}
+"""Of the sums made for each activation under the kernel, at two positions: 16 of 2 bytes for 4, 16 of 4 bytes for 2."""
 
 UNPACKED, PAIRS_READ, OTHER = (1, 2, 3, 4), (2, 4), ""
 PLAIN_BITS = 8
@@ -58,12 +61,15 @@ def ways(work: Work, kernel: str, profile: CpuProfile) -> Iterator[Way]:
     plain = replace(work, weight_bits=PLAIN_BITS, weight_table=None, activation_table=None)
     read = {"look": work.inputs / work.weights} if work.activation_table else {}  # per weight, as all unpacking
     table = work.weight_table if work.weight_table and work.weight_table.kind in BEHIND else None
-    if plain.weights + work.input_bytes + work.output_bytes <= profile.memories["sram"].size_bytes:
+    room = profile.memories["sram"].size_bytes - work.input_bytes - work.output_bytes
+    if plain.weights <= room:
         yield Way("unpack", plain, None, {**read, **_unpacking(work.weight_bits, table)}, plain.weights)
     if kernel not in SHARING or work.activation_table:
         return
     for name, products, extra in _inline(work, table):
-        yield Way(name, work, products, extra)
+        made = round(SUM_BYTES.get(name, 0) * work.gemm[1] * (table.stages(work.weight_bits) if table else 1))
+        if made <= room:
+            yield Way(name, work, products, extra, made)
 
 
 def _unpacking(bits: int, table: Table | None) -> dict[str, float]:

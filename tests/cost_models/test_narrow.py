@@ -110,3 +110,12 @@ def test_the_counted_loop_of_eight_bits_is_the_library_s():
 def test_cores_without_counted_loops_store_levels():
     network = chain("n", (work(weight_bits=4, weight_table=LCQ4),))
     assert estimate(network, "cortex-m0plus").flash_bytes == 18432 + 256
+
+
+def test_sums_made_first_take_room():
+    """Signs by bit-serial sums: 16 of 2 bytes for every 4 of 288 inputs, at two positions."""
+    network = chain("n", (work(weight_bits=1, weight_table=BINARY),))
+    found = estimate(network, MACHINE, RUNTIME)
+    assert found.layers[0].cost.scratch_bytes == 2 * 288 // 4 * 16 * 2
+    tight = MACHINE.with_values({"memories.sram.size_bytes": 2048 + 4096 + 4607})
+    assert estimate(network, tight, RUNTIME).layers[0].cost.datapath == "decode"
