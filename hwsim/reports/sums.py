@@ -58,15 +58,16 @@ def _leaving(sums: Sequence[Accumulator], widths: Mapping[int, int | None], mach
 
 
 def _saturating(sums: Sequence[Accumulator], machine: str) -> Iterator[str]:
-    for one in sums:
-        if one.pairs is None or one.pairs.bits <= PAIR_BITS:
-            continue
-        said = f"{_name(one)}: pairs of its products may reach {one.pairs.low:,} to {one.pairs.high:,}"
-        said += f", {machine} adds them in {PAIR_BITS} bits and saturates"
-        if one.pairs_seen is not None:
-            verdict = "they did" if one.pairs_seen.bits > PAIR_BITS else "they stayed within"
-            said += f"; on these inputs {verdict}: {one.pairs_seen.low:,} to {one.pairs_seen.high:,}"
-        yield said
+    """One line for all layers: in a network of 8 bits most can."""
+    named = [one for one in sums if one.pairs is not None and one.pairs.bits > PAIR_BITS]
+    if not named:
+        return
+    said = f"{machine} adds pairs of products in {PAIR_BITS} bits and may saturate in {', '.join(map(_name, named))}"
+    seen = [(one, one.pairs_seen) for one in named if one.pairs_seen is not None]
+    if seen:
+        did = ", ".join(_name(one) for one, pairs in seen if pairs.bits > PAIR_BITS)
+        said += f"; on these inputs it did in {did or 'none'}"
+    yield said
 
 
 def _range_facts(found: Range) -> dict[str, int]:
