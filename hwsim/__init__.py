@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hwsim.reports.page import report as report
     from hwsim.simulate import compile as compile
     from hwsim.simulate import simulate as simulate
+    from hwsim.simulate.accumulators import accumulators as accumulators
     from hwsim.solver.mixed import solve as solve
     from hwsim.targets import targets as targets
     from hwsim.verify import verify as verify
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Graph": "hwsim.graph",
     "HwsimError": "hwsim.errors",
+    "accumulators": "hwsim.simulate.accumulators",
     "compile": "hwsim.simulate",
     "engines": "hwsim.engines",
     "estimate": "hwsim.cost_models",

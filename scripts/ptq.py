@@ -327,7 +327,9 @@ hwsim quantize net.tflite --calibration images.npz --weights 4 --activations 4 -
 
 `--steps ranges,adaround` takes steps instead of a pipeline. `light` is `ranges, para_normalization`, `advanced` is
 `ranges, adaquant, bias_tuning`; `allocation` can be added to both, and is in neither, so that a network asked for in 4
-bits has 4 bits everywhere but in its first and last layer."""
+bits has 4 bits everywhere but in its first and last layer. `--group 16` gives every 16 weights of a channel, where they
+have at most 5 bits, an integer scale of 4 bits beside the channel's real one (VS-Quant, Dai et al., MLSys 2021, arXiv
+2102.04503): all stays integers. AdaQuant and AdaRound leave such layers as they are."""
 
 
 if __name__ == "__main__":

@@ -255,13 +255,21 @@ def layer(engine: str) -> dict[str, Any]:
 
 
 def test_verify_layer_that_is_equal(command, folder):
-    np.savez("layer.npz", **layer("litert-reference"))
+    arrays = layer("litert-reference")
+    np.savez("layer.npz", **arrays)
+    said = "sums need at most 15 bits, whatever the input (fully_connected 0)"
     assert command("verify", "--golden", "layer.npz") == (
         0,
         "litert-reference simulated against layer.npz: 1 of 1 tensors compared, 160 elements, 40 samples\n"
+        f"{said}; these inputs needed 14 (fully_connected 0), 14 where sums wrap\n"
         "exact: every element is equal\n",
         "",
     )
+    rows = arrays["weights"].astype(int).tolist()
+    largest = max(sum(max(w * (127 + 9), w * (-128 + 9)) for w in row) for row in rows)
+    whole = (arrays["input"].astype(int) + 9) @ arrays["weights"].astype(int).T
+    assert 2**13 <= largest < 2**14
+    assert 2**12 <= np.abs(whole).max() < 2**13
 
 
 def test_verify_layer_that_differs(command, folder):

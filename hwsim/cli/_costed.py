@@ -10,6 +10,7 @@ from hwsim.errors import InputError
 
 if TYPE_CHECKING:
     from hwsim.cost_models import Estimate, Network
+    from hwsim.targets import Target
 
 ModelOrTable = Annotated[
     Path, typer.Argument(help="a .tflite or .hwsim file, or a .csv table of layers", show_default=False)
@@ -43,13 +44,24 @@ def estimates(
     import hwsim
     from hwsim.cost_models.formats import in_format
 
-    names = [name for word in targets or [] for name in word.split(",") if name]
+    names = _names(targets)
     if not names:
         raise InputError("--target is missing; `hwsim targets` lists them, for instance --target cortex-m4")
     network, values = network_at(model), dict(_setting(text) for text in settings or [])
     formats = [word for word in (weights or "").split(",") if word]
     networks = [in_format(network, word) for word in formats] or [network]
     return [hwsim.estimate(one, name, runtime, values) for name in names for one in networks]
+
+
+def machines(targets: Sequence[str] | None) -> "list[Target]":
+    """The targets that `targets` names."""
+    from hwsim.targets import target
+
+    return [target(name) for name in _names(targets)]
+
+
+def _names(targets: Sequence[str] | None) -> list[str]:
+    return [name for word in targets or [] for name in word.split(",") if name]
 
 
 def _setting(text: str) -> tuple[str, float]:

@@ -21,6 +21,9 @@ def quantize(
     engine: Annotated[str, typer.Option(help="whose integers; `hwsim engines` lists them")] = "dyadic",
     weights: Annotated[int, typer.Option(min=2, max=8, help="bits of weights; first and last layer have 8")] = 8,
     activations: Annotated[int, typer.Option(min=2, max=8, help="bits of what layers read")] = 8,
+    group: Annotated[
+        int | None, typer.Option(min=1, help="so many weights of up to 5 bits share an integer scale (VS-Quant)")
+    ] = None,
     pipeline: Annotated[str, typer.Option(help="minmse, light (no backward pass) or advanced")] = "light",
     steps: Annotated[str | None, typer.Option(help="names of steps with commas, instead of a pipeline's")] = None,
     ranges: Annotated[str, typer.Option(help="min_max, percentile, mse or entropy")] = "mse",
@@ -33,6 +36,7 @@ def quantize(
     json: Json = False,
 ) -> None:
     """Quantize a float network to integers from a few hundred samples, and say what each step bought."""
+    from hwsim.ptq.choose import Widths
     from hwsim.ptq.pipeline import quantize_with_history
     from hwsim.reports.console import print_json
     from hwsim.reports.ptq import print_quantized, quantized_facts
@@ -45,8 +49,7 @@ def quantize(
     found: Quantized = quantize_with_history(
         graph,
         x,
-        weights=weights,
-        activations=activations,
+        widths=Widths(weights, activations, group=group),
         engine=engine,
         pipeline=pipeline,
         steps=None if steps is None else [name.strip() for name in steps.split(",") if name.strip()],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import hwsim
+from hwsim.cli._costed import TargetNames, machines
 from hwsim.cli._options import EngineName, InputFile, Json, Samples, Seed, Stateful, inputs, rows
 from hwsim.errors import InputError
 from hwsim.reports.terminal import announce_compilation, out, progress_bar
@@ -33,6 +34,10 @@ def verify(
     samples: Samples = 20,
     seed: Seed = 0,
     stateful: Stateful = False,
+    sums: Annotated[
+        bool, typer.Option(help="follow every layer's sum, to say how wide it got, not only can get")
+    ] = True,
+    target: TargetNames = None,
     json: Json = False,
 ) -> None:
     """Compare every tensor with a real engine or a recording; explain the first difference."""
@@ -53,11 +58,13 @@ def verify(
         x = None if golden is not None and input is None else inputs(graph, input, samples, seed, extremes=True)
         with progress_bar("verifying", rows(x or [])) as advance:
             reference = hwsim.compile(graph, other) if other else golden or against
-            check = hwsim.verify(graph, x, engine=simulated, against=reference, stateful=stateful, progress=advance)
+            check = hwsim.verify(
+                graph, x, engine=simulated, against=reference, stateful=stateful, sums=sums, progress=advance
+            )
     if json:
-        print_json(check_facts(check))
+        print_json(check_facts(check, machines(target)))
     else:
-        print_check(out, check)
+        print_check(out, check, machines(target))
     raise typer.Exit(0 if check.agrees else 1)
 
 

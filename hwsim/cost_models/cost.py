@@ -18,9 +18,10 @@ class LayerCost:
     traffic_bytes : read and written, by memory: `{"flash": (read, written)}`
     peak_macs_per_cycle : of the compute units at these widths
     instructions : executed by a processor, where the model counts them
-    datapath : what the products were formed with, a name in `datapaths.DATAPATHS`
+    datapath : what the products were formed with, a name in `datapaths.DATAPATHS`, or of a way in `narrow`
     arithmetic_pj : energy of the products and sums; None where it is multiply-accumulates at the target's price
     decode_pj : energy of turning codes behind tables into what the multipliers take
+    scratch_bytes : of memory for activations that the layer takes beside them
     """
 
     cycles: float
@@ -33,6 +34,7 @@ class LayerCost:
     datapath: str = "multiply"
     arithmetic_pj: float | None = None
     decode_pj: float = 0.0
+    scratch_bytes: int = 0
 
     @property
     def bound(self) -> str:

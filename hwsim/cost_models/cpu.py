@@ -8,14 +8,17 @@ The loop levels and how often each runs are in `loop_runs`; the instructions in 
 hwsim/targets/loops/LIBRARY-ISA.csv, whose rows name their source. `factor` is the runtime's, relative to that library.
 On in-order cores with memory that never waits, the sum of latencies is what the core takes: exact to the cycle on
 Ibex, within 0.5 % on CV32E40P (verilated RTL). A layer whose weights outgrow the cache reads them again for every
-block of output positions.
+block of output positions. Weights behind tables, and where the runtime says so all of less than 8 bits, take the
+quickest of the ways in `narrow`, times the same factor.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from hwsim.cost_models.cost import LayerCost
 from hwsim.cost_models.loops import loops_of
+from hwsim.cost_models.narrow import Way, ways
 from hwsim.cost_models.work import FREE, Network, Work
 from hwsim.errors import InputError, unknown
 from hwsim.targets.cpu import CpuProfile, CpuRuntime
@@ -48,6 +51,9 @@ Nobody has published cycles of an integer layer norm: like a sum it multiplies a
 
 STALLS = ("load_use", "stall")
 """Classes that are no instructions: a load whose result the next instruction uses, and a cycle waited."""
+
+FORMATS, BYTE_BITS = "formats", 8
+"""The loop table of `narrow`, and what libraries multiply."""
 
 WEIGHTED_KERNELS = ("conv2d", "pointwise", "depthwise", "fully_connected")
 
@@ -99,13 +105,46 @@ def loop_runs(work: Work) -> Mapping[str, float]:
 def _layer_cost(work: Work, profile: CpuProfile, runtime: CpuRuntime) -> LayerCost:
     if work.op in FREE:
         return LayerCost(0.0, 0.0)
+    isa = profile.core.isa
+    narrow = work.weights and work.weight_bits < BYTE_BITS and runtime.own_kernels and profile.keeps_vectors
+    if not (narrow or work.weight_table or (work.activation_table and work.weights)):
+        return _cost(work, *instructions(work, runtime.loops, isa), profile, runtime)
+    kernel, _ = instructions(replace(work, weight_bits=BYTE_BITS), runtime.loops, isa)
+    found = [_cost_of_way(work, way, kernel, profile, runtime) for way in ways(work, kernel, profile)]
+    if not found:  # no room to unpack, and no kernel that decodes: as if the levels were stored
+        return _cost(work, *instructions(replace(work, weight_bits=BYTE_BITS), runtime.loops, isa), profile, runtime)
+    return min(found, key=lambda cost: cost.cycles)
+
+
+def _cost_of_way(work: Work, way: Way, kernel: str, profile: CpuProfile, runtime: CpuRuntime) -> LayerCost:
+    """The cost of a layer run in a way of `narrow`; its packed weights are read once where they are unpacked."""
+    formats, runs = loops_of(FORMATS, profile.core.isa), loop_runs(work)
+    plain = replace(way.work, weight_bits=BYTE_BITS)
+    counts = dict(instructions(plain, runtime.loops, profile.core.isa, skip="mac" if way.products else "")[1])
+    for name, times in (*way.extra.items(), *([way.products] if way.products else [])):
+        for loop in formats[name]:
+            for kind, body in loop.instructions.items():
+                counts[kind] = counts.get(kind, 0.0) + times * runs[loop.per] * body
+    cost = _cost(work, kernel, counts, profile, runtime, read_once=way.products is None)
+    return replace(cost, datapath=way.name, scratch_bytes=way.scratch_bytes)
+
+
+def _cost(
+    work: Work,
+    kernel: str,
+    counts: Mapping[str, float],
+    profile: CpuProfile,
+    runtime: CpuRuntime,
+    *,
+    read_once: bool = False,
+) -> LayerCost:
+    """What a layer's instructions by class take, and the memories beside them."""
     core = profile.core
-    kernel, counts = instructions(work, runtime.loops, core.isa)
     own: float = getattr(runtime, kernel) if kernel in WEIGHTED_KERNELS else runtime.other
     factor = runtime.overall * own
     executed = factor * sum(count for name, count in counts.items() if name not in STALLS)
     compute = factor * sum(count * _latency(name, profile) for name, count in counts.items()) / core.issue
-    traffic = _traffic(work, profile)
+    traffic = _traffic(work, profile, read_once=read_once)
     flash, sram = profile.memories["flash"].wait_states, profile.memories["sram"].wait_states
     waiting = (executed * core.fetch_misses + traffic["flash"][0] / core.line_bytes) * flash
     waiting += factor * sram * (counts.get("load", 0.0) + counts.get("store", 0.0))
@@ -121,8 +160,10 @@ def _layer_cost(work: Work, profile: CpuProfile, runtime: CpuRuntime) -> LayerCo
 
 
 @lru_cache(maxsize=1 << 14)
-def instructions(work: Work, library: str, isa: str) -> tuple[str, Mapping[str, float]]:
+def instructions(work: Work, library: str, isa: str, skip: str = "") -> tuple[str, Mapping[str, float]]:
     """The kernel that a library has for the work, and its instructions by class on an instruction set.
+
+    skip : a loop level to leave out
 
     A kernel of other widths has a table of its own: 'conv2d_w4' for weights of up to 4 bits, 'conv2d_a16' for
     activations of 16; where there is none, the widths cost what 8 bits do.
@@ -137,7 +178,7 @@ def instructions(work: Work, library: str, isa: str) -> tuple[str, Mapping[str, 
     runs = loop_runs(work)
     counts: dict[str, float] = {}
     for loop in loops:
-        for name, body in loop.instructions.items():
+        for name, body in loop.instructions.items() if loop.per != skip else ():
             counts[name] = counts.get(name, 0.0) + runs[loop.per] * body
     return kernel, counts
 
@@ -149,8 +190,8 @@ def _latency(name: str, profile: CpuProfile) -> float:
     return latency[name]
 
 
-def _traffic(work: Work, profile: CpuProfile) -> Mapping[str, tuple[float, float]]:
+def _traffic(work: Work, profile: CpuProfile, *, read_once: bool) -> Mapping[str, tuple[float, float]]:
     positions = work.batch * work.output_size[0] * work.output_size[1]
-    fits = work.weight_bytes <= profile.core.cache_bytes
+    fits = read_once or work.weight_bytes <= profile.core.cache_bytes
     passes = 1 if fits else max(1.0, positions / POSITIONS_AT_ONCE)
     return {"flash": (work.weight_bytes * passes, 0.0), "sram": (work.input_bytes, work.output_bytes)}

@@ -10,6 +10,8 @@ Steps of a layer of `macs`, weights of w bits and activations of a bits:
                 of 16, which is made for every 4 activations
     xnor        macs / 64 * a: compare 64 signs with a plane of activations, count; weights are -1 and 1
     ternary     macs: add, subtract or leave; weights are -1, 0 and 1
+    product     macs / vector * stages + inputs under the kernel * 2^code * stages: read the sum that a code chooses,
+                add it; those of all vectors with the activations are made first, by multiplying
 
 A machine without these looks up levels for codes (`Decoder`), once per layer and run, and multiplies as ever.
 """
@@ -19,13 +21,16 @@ from dataclasses import dataclass, replace
 from math import ceil, sqrt
 
 from hwsim.cost_models.cost import LayerCost
-from hwsim.cost_models.work import Network, Work
+from hwsim.cost_models.work import Network, Table, Work
 from hwsim.errors import InputError, unknown
 from hwsim.targets import Profile
 from hwsim.targets.systolic import SystolicProfile
 
 GROUP = 4
 """Weights whose bits choose a partial sum, as in T-MAC (Wei et al., arXiv 2407.00088)."""
+
+NO_TABLE = ("product", "grouped")
+"""Kinds whose codes no single table turns into levels."""
 
 WORD = 64
 SUM_BYTES = 4
@@ -71,12 +76,16 @@ def _multiply(work: Work, _kind: str) -> Steps:
     return Steps(work.macs)
 
 
-def _lut(work: Work, _kind: str) -> Steps:
+def _lut(work: Work, kind: str) -> Steps | None:
+    if kind in NO_TABLE:
+        return None
     entry = ceil(sum(work.multiplied_bits) / 8)
     return Steps(work.macs, 2 ** (work.weight_bits + work.activation_bits) * entry, entry)
 
 
-def _codebook(work: Work, _kind: str) -> Steps:
+def _codebook(work: Work, kind: str) -> Steps | None:
+    if kind in NO_TABLE:
+        return None
     codes = 2**work.weight_bits
     return Steps(work.macs + work.outputs * codes, SUM_BYTES * codes, 2 * SUM_BYTES)
 
@@ -87,7 +96,7 @@ def _shift_add(work: Work, _kind: str) -> Steps | None:
 
 
 def _bit_serial(work: Work, kind: str) -> Steps | None:
-    if kind == "levels":
+    if kind in ("levels", *NO_TABLE):
         return None
     made = work.macs / work.gemm[2] / GROUP * 2**GROUP
     return Steps(work.macs / GROUP * work.weight_bits + made, 2**GROUP * PARTIAL_SUM_BYTES, PARTIAL_SUM_BYTES)
@@ -101,6 +110,15 @@ def _ternary(work: Work, kind: str) -> Steps | None:
     return Steps(work.macs) if kind in ("binary", "ternary") else None
 
 
+def _product(work: Work, kind: str) -> Steps | None:
+    table = work.weight_table
+    if table is None or kind != "product":
+        return None
+    stages, vectors = table.stages(work.weight_bits), 2**table.code_bits
+    made = work.macs / work.gemm[2] * vectors * stages
+    return Steps(work.macs / table.vector * stages + made, vectors * SUM_BYTES, SUM_BYTES)
+
+
 _STEPS: dict[str, Callable[[Work, str], Steps | None]] = {
     "multiply": _multiply,
     "lut": _lut,
@@ -109,6 +127,7 @@ _STEPS: dict[str, Callable[[Work, str], Steps | None]] = {
     "bit_serial": _bit_serial,
     "xnor": _xnor,
     "ternary": _ternary,
+    "product": _product,
 }
 DATAPATHS = tuple(_STEPS)
 
@@ -136,13 +155,14 @@ def deployed(network: Network, profile: Profile) -> Network:
     """`network` as the target stores it: where it has no decoder for a table, its levels; whole bytes where it must."""
     works = tuple(_deployed(work, profile) for work in network.works)
     grown = sum(new.weight_bytes - old.weight_bytes for new, old in zip(works, network.works, strict=True))
-    return replace(network, works=works, flash_bytes=network.flash_bytes + round(grown)) if grown else network
+    return replace(network, works=works, flash_bytes=network.flash_bytes + round(grown))
 
 
 def decoded(work: Work, cost: LayerCost, profile: Profile) -> LayerCost:
     """`cost` with time and energy of looking up levels, where codes are behind tables and levels are multiplied."""
-    tables = (work.weight_table, work.weights), (work.activation_table, work.inputs)
-    values = sum(count for table, count in tables if table) if work.macs else 0
+    tables = (work.weight_table, work.weight_bits, work.weights), (work.activation_table, 1, work.inputs)
+    looked_up = (count * table.stages(bits) / table.vector for table, bits, count in tables if table)
+    values = sum(looked_up) if work.macs else 0
     if not values or not cost.cycles or cost.datapath != "multiply" or profile.decoder is None:
         return cost
     cycles = values / profile.decoder.values_per_cycle
@@ -156,14 +176,18 @@ def decoded(work: Work, cost: LayerCost, profile: Profile) -> LayerCost:
 
 
 def _deployed(work: Work, profile: Profile) -> Work:
-    decoder, (weight_bits, activation_bits) = profile.decoder, work.multiplied_bits
-    if work.weight_table and (decoder is None or 2**work.weight_bits > decoder.entries):
+    weight_bits, activation_bits = work.multiplied_bits
+    if work.weight_table and not _keeps(work.weight_table, work.weight_bits, profile):
         work = replace(work, weight_table=None, weight_bits=_bytes(weight_bits))
-    if work.activation_table and decoder is None:
+    if work.activation_table and not profile.keeps_table(2**work.activation_bits):
         work = replace(work, activation_table=None, activation_bits=_bytes(activation_bits))
     if profile.whole_bytes:
         work = replace(work, weight_bits=_bytes(work.weight_bits), activation_bits=_bytes(work.activation_bits))
     return work
+
+
+def _keeps(table: Table, bits: int, profile: Profile) -> bool:
+    return profile.keeps_vectors if table.kind in NO_TABLE else profile.keeps_table(2**bits)
 
 
 def _bytes(bits: int) -> int:

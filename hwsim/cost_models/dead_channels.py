@@ -7,7 +7,7 @@ million multiply-accumulates count. Some runtimes drop them when they compile a 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.graph import Graph, Levels, NodeView, Tensor
+from hwsim.graph import Graph, Grouped, Levels, NodeView, Tensor
 
 Mask = NDArray[np.bool_]
 POINTWISE = ("average_pool_2d", "max_pool_2d", "mean", "pad", "relu", "relu6", "quantize")
@@ -59,7 +59,7 @@ def _used(view: NodeView) -> Mask | None:
     weights = view.optional(1)
     if view.node.op not in ("conv2d", "depthwise_conv2d") or weights is None or weights.data is None:
         return None
-    if isinstance(weights.format, Levels):  # no engine looks behind a table for zeros
+    if isinstance(weights.format, Levels | Grouped):  # no engine looks behind a table or a multiplier for zeros
         return None
     joined = weights.data != _zero(weights)
     channels = view.input(0).shape[-1]

@@ -86,8 +86,10 @@ class Estimate:
 
     @property
     def peak_sram_bytes(self) -> int:
-        """Activations alive at the worst moment, as the arena planner places them."""
-        return self.network.arena_bytes
+        """Activations at the worst moment, as the arena planner places them, with what layers take beside them."""
+        pairs = zip(self.network.live_bytes, self.layers, strict=True)
+        scratch = (live + layer.cost.scratch_bytes for live, layer in pairs if layer.cost.scratch_bytes)
+        return max(self.network.arena_bytes, *scratch, 0)
 
     @property
     def flash_bytes(self) -> int:

@@ -10,10 +10,11 @@ from hwsim.errors import InputError, unknown
 from hwsim.graph import Levels
 from hwsim.quantizers.powers import apot_magnitudes
 
-RANGES = {"": (1, 8), "lcq": (2, 8), "codebook": (1, 8), "pot": (2, 4), "apot": (2, 7)}
+RANGES = {"": (1, 8), "lcq": (2, 8), "codebook": (1, 8), "pot": (2, 4), "apot": (2, 7), "product": (2, 8)}
 """Formats of a number of bits, by the name before it: plain codes, and levels behind tables."""
 
 FIXED = {"binary": 1, "ternary": 2}
+PRODUCT = Table("product", 8, 0, 0, vector=2, code_bits=4)
 OUTER_BITS = 8
 """Of the levels of LCQ and codebooks, as LCQ re-quantizes them."""
 
@@ -24,7 +25,8 @@ def in_format(network: Network, name: str) -> Network:
     Parameters
     ----------
     name : bits of plain codes ('4'), 'lcq', 'codebook', 'pot' or 'apot' and bits ('lcq3'), 'binary' or 'ternary'; one
-        table per layer
+        table per layer; 'product' and an even number of bits ('product4'): codes of 4 bits for pairs of weights, 16
+        pairs for each two columns and stage
 
     Raises
     ------
@@ -34,7 +36,7 @@ def in_format(network: Network, name: str) -> Network:
     weighted = [i for i, work in enumerate(network.works) if work.weights]
     works = list(network.works)
     for index in weighted[1:-1]:
-        works[index] = replace(works[index], weight_bits=bits, weight_table=table)
+        works[index] = replace(works[index], weight_bits=bits, weight_table=_of_layer(table, works[index], bits))
     shrunk = sum(_bytes(new) - _bytes(old) for new, old in zip(works, network.works, strict=True))
     flash = network.flash_bytes + shrunk
     return replace(network, name=f"{network.name}, weights {name}", works=tuple(works), flash_bytes=flash, graph=None)
@@ -43,6 +45,14 @@ def in_format(network: Network, name: str) -> Network:
 def _bytes(work: Work) -> int:
     """Bytes of packed weights and their table."""
     return -(-work.weights * work.weight_bits // 8) + (work.weight_table.size_bytes if work.weight_table else 0)
+
+
+def _of_layer(table: Table | None, work: Work, bits: int) -> Table | None:
+    """The table of one layer: product quantization has vectors for every few of the weights of a channel."""
+    if table is None or table.kind != "product":
+        return table
+    vectors = -(-work.weights // work.output_size[2] // table.vector)
+    return replace(table, size_bytes=vectors * 2**table.code_bits * table.vector * table.stages(bits))
 
 
 def _format(name: str) -> tuple[int, Table | None]:
@@ -60,6 +70,10 @@ def _format(name: str) -> tuple[int, Table | None]:
         return bits, None
     if kind == "codebook":
         return bits, Table("levels", OUTER_BITS, OUTER_BITS - 1, 2**bits)
+    if kind == "product":
+        if bits % 2:
+            raise InputError(f"weight format {name!r} has {bits} bits; product takes an even number")
+        return bits, PRODUCT
     if kind == "lcq" and bits == 2:
         return bits, _table([-1, 0, 1], bits)
     if kind == "lcq":

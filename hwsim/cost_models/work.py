@@ -8,7 +8,7 @@ import numpy as np
 
 from hwsim.cost_models.dead_channels import live_channels
 from hwsim.errors import GraphError, InputError, UnsupportedError
-from hwsim.graph import Graph, Levels, NodeView, Tensor
+from hwsim.graph import Graph, Grouped, Levels, NodeView, Tensor
 from hwsim.ops import operators
 from hwsim.simulate.arena import plan
 
@@ -26,16 +26,25 @@ class Table:
 
     Parameters
     ----------
-    kind : 'binary' (-1, 1), 'ternary' (-1, 0, 1) or 'levels'
+    kind : 'binary' (-1, 1), 'ternary' (-1, 0, 1), 'levels', 'product': vectors of weights, or 'grouped': no table but
+        integers that runs of codes are multiplied by
     bits : of a level, sign included: what a multiplier must take
     terms : powers of two in the level with most of them; 0 where levels are no integers
     size_bytes : of the tables of all slices
+    vector, code_bits : weights that one code stands for, and its bits, of 'product'; a weight is the sum of what the
+        codes of all stages stand for
     """
 
     kind: str
     bits: int
     terms: int
     size_bytes: int
+    vector: int = 1
+    code_bits: int = 0
+
+    def stages(self, weight_bits: int) -> int:
+        """Codes that a vector of `weight_bits` per weight consists of; 1 but for 'product'."""
+        return weight_bits * self.vector // self.code_bits if self.code_bits else 1
 
     @classmethod
     def of(cls, form: Levels) -> "Table":
@@ -268,7 +277,11 @@ def _bits(tensor: Tensor) -> int:
 
 
 def _table(tensor: Tensor | None) -> Table | None:
-    return Table.of(tensor.format) if tensor is not None and isinstance(tensor.format, Levels) else None
+    form = tensor.format if tensor is not None else None
+    if isinstance(form, Grouped):
+        largest = int(form.multipliers.max(initial=1)) * ((1 << (form.bits - 1)) - 1)
+        return Table("grouped", largest.bit_length() + 1, 0, form.multipliers.nbytes)
+    return Table.of(form) if isinstance(form, Levels) else None
 
 
 def _kernel(view: NodeView, weights: Tensor | None) -> tuple[int, int]:

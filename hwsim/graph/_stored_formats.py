@@ -18,7 +18,7 @@ from hwsim.graph._stored import (
     frozen,
     little_endian,
 )
-from hwsim.graph.formats import Affine, Format, Levels
+from hwsim.graph.formats import Affine, Format, Grouped, Levels
 from hwsim.graph.graph import Tensor
 from hwsim.quantizers.packing import pack, packed_bytes, unpack
 
@@ -37,6 +37,10 @@ def format_record(form: Format, tensor: Tensor, add: Add) -> dict[str, Any]:
         record = {"kind": "affine", "scale": add(little_endian(checked.scale)),
                   "zero_point": add(little_endian(checked.zero_point)), "axis": checked.axis}  # fmt: skip
         return record if form.bits is None else {**record, "bits": form.bits}
+    if isinstance(form, Grouped):
+        _check_grouped(form, tensor, label)
+        arrays = {"scale": add(little_endian(form.scale)), "multipliers": add(little_endian(form.multipliers))}
+        return {"kind": "grouped", "bits": form.bits, "axis": form.axis, "size": form.size, **arrays}
     _check_levels(form, tensor, label)
     table = form.stored_table
     return {
@@ -56,8 +60,11 @@ def read_format(record: dict[str, Any], tensor: Tensor, raw: Raw, label: str) ->
     axis = None if record["axis"] is None else integers([record["axis"]])[0]
     if record["kind"] == "levels":
         return _read_levels(record, axis, tensor, raw, label)
+    if record["kind"] == "grouped":
+        return _read_grouped(record, axis, tensor, raw, label)
     if record["kind"] != "affine":
-        raise ModelFormatError(f"{label}: has number format {record['kind']!r}; expected 'affine' or 'levels'")
+        kind = record["kind"]
+        raise ModelFormatError(f"{label}: has number format {kind!r}; expected affine, levels or grouped")
     scale, zero_point = raw(record["scale"]).view("<f4"), raw(record["zero_point"]).view("<i8")
     if scale.size != zero_point.size:
         raise ModelFormatError(f"{label}: has {scale.size} scales and {zero_point.size} zero points; expected as many")
@@ -118,6 +125,35 @@ def _read_levels(record: dict[str, Any], axis: int | None, tensor: Tensor, raw: 
     return form
 
 
+def _read_grouped(record: dict[str, Any], axis: int | None, tensor: Tensor, raw: Raw, label: str) -> Grouped:
+    bits, size = integers([record["bits"], record["size"]])
+    scale = frozen(raw(record["scale"]).view("<f4"), np.float32)
+    multipliers = frozen(raw(record["multipliers"]), np.uint8)
+    if axis is None or not scale.size or multipliers.size % scale.size:
+        raise ModelFormatError(f"{label}: has {multipliers.size} multipliers for {scale.size} channels of axis {axis}")
+    form = Grouped(scale, multipliers.reshape(scale.size, -1), size, bits, axis)
+    _check_grouped(form, tensor, label)
+    return form
+
+
+def _check_grouped(form: Grouped, tensor: Tensor, label: str) -> None:
+    """ModelFormatError where runs, channels or codes do not fit the tensor."""
+    if tensor.dtype != "int8" or type(form.bits) is not int or not 2 <= form.bits <= 8:
+        raise ModelFormatError(f"{label}: is {tensor.dtype} of {form.bits} bits in groups; expected int8, 2 to 8 bits")
+    check_not_negative(form.scale, label)
+    channels = tensor.shape[form.axis] if 0 <= form.axis < len(tensor.shape) else -1
+    weights = prod(tensor.shape) // max(channels, 1)
+    runs = -(-weights // form.size) if type(form.size) is int and form.size > 0 else -1
+    shape = form.multipliers.shape
+    if form.multipliers.dtype != np.uint8 or shape != (channels, runs) or form.scale.shape != (channels,):
+        raise ModelFormatError(
+            f"{label}: has {list(shape)} multipliers and {form.scale.size} scales for {channels} channels of {weights} "
+            f"weights in runs of {form.size}; expected [{channels}, {runs}] of uint8"
+        )
+    if form.multipliers.size and int(form.multipliers.min()) < 1:
+        raise ModelFormatError(f"{label}: has the multiplier 0; expected at least 1")
+
+
 def _read_table(record: dict[str, Any], slices: int, raw: Raw, label: str) -> NDArray[Any]:
     """The levels (slices, count); one row in the file stands for all slices. Version 1 does not state the count."""
     name = text(record["table_dtype"])
@@ -168,4 +204,4 @@ def _check_bits(bits: int | None, dtype: str, label: str) -> None:
 
 def _packed_bits(form: Format | None) -> int | None:
     """Bits of a packed code, None where codes are stored whole."""
-    return None if form is None or (form.bits == 8 and isinstance(form, Levels)) else form.bits
+    return None if form is None or (form.bits == 8 and not isinstance(form, Affine)) else form.bits

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from hwsim.errors import UnsupportedError
 from hwsim.quantizers import levels as fitted
+from hwsim.quantizers.granularity import Granularity
+from hwsim.quantizers.grouped import GroupedScales
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,4 +122,56 @@ class Levels:
         return f"{self.table.shape[1]} {self.table.dtype} levels behind {self.bits} bits{tables}"
 
 
-Format = Affine | Levels
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouped:
+    """Signed codes with a small integer for each run of a channel, real = scale * multiplier * code (VS-Quant).
+
+    Parameters
+    ----------
+    scale : float32 array, shape (channels,), each > 0
+    multipliers : uint8 (channels, runs), each at least 1
+    size : weights of a run, in C order of a channel; the last may have fewer
+    bits : of a code, 2 to 8; files pack the codes
+    axis : the axis of the channels
+    """
+
+    scale: NDArray[np.float32]
+    multipliers: NDArray[np.uint8]
+    size: int
+    bits: int
+    axis: int
+
+    @classmethod
+    def of(cls, form: GroupedScales) -> "Grouped":
+        """The format of codes that `form` encodes."""
+        cut = form.granularity
+        assert cut.axis is not None and cut.part is not None
+        scale, multipliers = form.scale.astype(np.float32), form.multipliers.astype(np.uint8)
+        return cls(scale, multipliers, cut.part, form.bits, cut.axis)
+
+    def spread(self, shape: tuple[int, ...]) -> NDArray[np.int16]:
+        """The multiplier of every weight of a tensor of `shape`."""
+        index = Granularity(self.axis, part=self.size).index(shape)
+        each: NDArray[np.int16] = self.multipliers.astype(np.int16).reshape(-1)[index]
+        return each
+
+    @property
+    def is_per_channel(self) -> bool:
+        """Whether there is more than one scale."""
+        return self.scale.size > 1
+
+    def same_as(self, other: "Format | None") -> bool:
+        """Whether both stand for exactly the same real values."""
+        return (
+            isinstance(other, Grouped)
+            and (self.axis, self.size) == (other.axis, other.size)
+            and np.array_equal(self.scale, other.scale)
+            and np.array_equal(self.multipliers, other.multipliers)
+        )
+
+    def __str__(self) -> str:
+        runs = f"{self.multipliers.shape[1]} integer multipliers each, for runs of {self.size}"
+        return f"{self.scale.size} scales along axis {self.axis}, {runs}"
+
+
+Format = Affine | Levels | Grouped

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import GraphError, UnsupportedError
-from hwsim.graph.formats import Affine, Format, Levels
+from hwsim.graph.formats import Affine, Format, Grouped, Levels
 from hwsim.quantizers.packing import packed_bytes
 
 ABSENT = -1
@@ -78,6 +78,8 @@ class Tensor:
         """Bytes of the value as files and targets hold it: codes packed to the format's bits, with their tables."""
         bits = getattr(self.format, "bits", None)
         codes = self.size_bytes if bits is None else packed_bytes(prod(self.shape), bits)
+        if isinstance(self.format, Grouped):
+            return codes + self.format.multipliers.nbytes
         return codes + (self.format.stored_table.nbytes if isinstance(self.format, Levels) else 0)
 
     @property

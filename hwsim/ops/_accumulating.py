@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.engines._profile import BYTES
 from hwsim.errors import GraphError, UnsupportedError
-from hwsim.graph import Affine, Levels, NodeView
+from hwsim.graph import Affine, Grouped, Levels, NodeView
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
 from hwsim.ops._base import Op, RuleChoice, RuleFor, code_limits, limits, symmetric_int16
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
@@ -177,6 +177,8 @@ def centered_weights(view: NodeView) -> NDArray[np.int16]:
         raise UnsupportedError(f"{view.label}: weights are {data.dtype}; expected int8 or uint8")
     if format_ is None:
         raise GraphError(f"{view.label}: weights {view.input(1).name!r} have no scale; a quantized layer needs one")
+    if isinstance(format_, Grouped):
+        return _multiplied(view, format_)
     zero_point = view.input(1).affine.zero_point
     if zero_point.size > 1 and zero_point.any():
         raise UnsupportedError(f"{view.label}: per-channel weights have zero points; expected 0")
@@ -198,6 +200,17 @@ def _decoded(view: NodeView, form: Levels) -> NDArray[np.int16]:
     along = np.arange(len(form.table)).reshape([-1 if axis == form.axis else 1 for axis in range(codes.ndim)])
     decoded: NDArray[np.int16] = form.table.astype(np.int16)[along, codes]
     return decoded
+
+
+def _multiplied(view: NodeView, form: Grouped) -> NDArray[np.int16]:
+    """Codes times the multipliers of their runs: the same sum as if each run's were multiplied."""
+    weights: NDArray[np.int16] = view.constant(1).astype(np.int16) * form.spread(view.input(1).shape)
+    if np.abs(weights).max(initial=0) > LARGEST_LEVEL:
+        raise UnsupportedError(
+            f"{view.label}: weights {view.input(1).name!r} times their multipliers reach {np.abs(weights).max()}; the "
+            f"kernels take up to {LARGEST_LEVEL}: choose fewer bits of codes or of multipliers"
+        )
+    return weights
 
 
 def _float_bias(view: NodeView, channels: int) -> NDArray[np.float32]:

@@ -87,7 +87,7 @@ class TransposeConv(Accumulating):
                 f"{view.label}: output shape {list(shape)}, weights {list(view.input(1).shape)} and input "
                 f"{[batch, height, width, channels]} do not fit"
             )
-        _window(view, shape)
+        transposed_window(view, shape)
         return (shape,)
 
     def macs(self, view: NodeView) -> int:
@@ -98,7 +98,7 @@ class TransposeConv(Accumulating):
         weights = centered_weights(view)
         out_channels = weights.shape[0]
         bias, stage = bias_or_zeros(view, out_channels, rule), output_stage(view, rule, out_channels)
-        frame, zero_point = _window(view, self.infer_shapes(view)[0]), view.input(2).zero_point
+        frame, zero_point = transposed_window(view, self.infer_shapes(view)[0]), view.input(2).zero_point
         vectors = _vectors(view, rule) if rule.algorithm.endswith("_vectors") else None
         summed = output_stage(view, ACCUMULATOR, out_channels) if vectors else stage
 
@@ -123,7 +123,7 @@ def _vectors(view: NodeView, rule: Rule) -> Compute:
     return body_and_tail(size, VECTOR, rounded("double_half_up"), rounded("double_rounding"))
 
 
-def _window(view: NodeView, shape: Shape) -> Window:
+def transposed_window(view: NodeView, shape: Shape) -> Window:
     """The window of the convolution that leads from the output back to the input."""
     _, height, width, _ = view.input(1).shape
     strides, padding = (view.integer("stride_h"), view.integer("stride_w")), view.text("padding")

@@ -3,19 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.errors import InputError
-from hwsim.graph import Affine, Graph
+from hwsim.graph import Affine, Graph, Grouped
 from hwsim.ptq.lower import FIXED, WEIGHTED, Coding, Weights
 from hwsim.ptq.observe import Seen
 from hwsim.ptq.ties import MOVES, tied
 from hwsim.quantizers.granularity import per_channel
+from hwsim.quantizers.grouped import GroupedScales
 from hwsim.quantizers.ibert import SMALLEST_SCALE
 from hwsim.quantizers.uniform import Uniform
 
 BYTE_BITS, FINE_BITS = 8, 16
+GROUPED_BITS = 5
+"""Codes of so many bits times multipliers of 4 still fit what kernels multiply."""
+
 FITTED = 1 << 14
 """About so many values decide a range: ten times as many move a 4-bit scale by less than half a percent."""
 
@@ -32,6 +38,8 @@ class Widths:
         such a tensor gets its own, requantized codes
     layers : by node index, (weights, activations) where a layer differs
     fine : operators that read `FINE_BITS`, as an engine's profile says; so do sums that they read, of their layers
+    group : weights of a channel, in the order of their products, that share an integer multiplier
+        (`quantizers.grouped`), in layers with weights of at most 5 bits; None for one scale per channel and no more
     """
 
     weights: int = 8
@@ -40,6 +48,7 @@ class Widths:
     sums: int = 8
     layers: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     fine: tuple[str, ...] = ()
+    group: int | None = None
 
     def of(self, graph: Graph) -> dict[int, tuple[int, int]]:
         """(weights, activations) of every layer with weights, by node index."""
@@ -74,7 +83,12 @@ def choose(
         for i, (_, width) in bits.items()
         if width < tensors[source := graph.nodes[i].inputs[0]]
     }
-    weights = {i: fit_weights(graph, i, width, weights_by) for i, (width, _) in bits.items()}
+    weights = {
+        i: fit_weights(graph, i, width, weights_by)
+        if widths.group is None or width > GROUPED_BITS
+        else fit_grouped(graph, i, width, widths.group)
+        for i, (width, _) in bits.items()
+    }
     return Coding(activations, weights, inputs=inputs)
 
 
@@ -142,15 +156,27 @@ def fit_activation(seen: list[Seen], bits: int, method: str) -> Affine:
 
 def fit_weights(graph: Graph, index: int, bits: int, method: str) -> Weights:
     """Symmetric codes of `bits`, one scale per output channel."""
-    node = graph.nodes[index]
-    axis = WEIGHTED[node.op]
-    data = graph.tensors[node.inputs[1]].data
-    if data is None or data.dtype != np.float32:
-        raise InputError(f"{node.op} {node.name!r}: its weights are not float32 constants; quantize a float network")
+    data, axis = float_weights(graph, index), WEIGHTED[graph.nodes[index].op]
     form = Uniform.fit(data, bits, kind="restricted", method=method, granularity=per_channel(axis))
     scale = form.scale.astype(np.float32)
     zero = np.zeros(scale.shape, np.int64)
     return Weights(form.encode(data), Affine(scale, zero, axis, bits if bits < 8 else None))
+
+
+def fit_grouped(graph: Graph, index: int, bits: int, group: int) -> Weights:
+    """Symmetric codes of `bits`, a scale per channel and an integer of 4 bits for each `group` of its weights."""
+    data, axis = float_weights(graph, index), WEIGHTED[graph.nodes[index].op]
+    form = GroupedScales.fit(data, bits, axis=axis, size=group)
+    return Weights(form.encode(data), Grouped.of(form))
+
+
+def float_weights(graph: Graph, index: int) -> NDArray[Any]:
+    """The weights of layer `index`; InputError where they are not float constants."""
+    node = graph.nodes[index]
+    data = graph.tensors[node.inputs[1]].data
+    if data is None or data.dtype != np.float32:
+        raise InputError(f"{node.op} {node.name!r}: its weights are not float32 constants; quantize a float network")
+    return data
 
 
 def _fine(graph: Graph, same: Mapping[int, int], operators: tuple[str, ...]) -> set[int]:

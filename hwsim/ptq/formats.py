@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import InputError, unknown
-from hwsim.graph import Affine, Graph, Levels
-from hwsim.ptq.choose import fit_weights
+from hwsim.graph import Affine, Graph, Grouped, Levels
+from hwsim.ptq.choose import GROUPED_BITS, fit_grouped, fit_weights, float_weights
 from hwsim.ptq.lower import WEIGHTED, Weights
 from hwsim.ptq.observe import Seen
 from hwsim.quantizers import levels as fitted
@@ -27,12 +27,15 @@ from hwsim.quantizers.product import ProductCodebooks
 Reals = NDArray[np.float64]
 OUTER_BITS = 8
 SHORT_VECTOR = 2
+GROUP = 16
+"""Weights that share an integer multiplier, as in VS-Quant."""
+
 CODE_BITS = 4
 """Of product quantization: codes of 4 bits for pairs of weights, 2 bits each; further stages add 2 each."""
 
 FORMATS = {
     "uniform": (2, 8), "pot": (2, 4), "apot": (2, 6), "log": (2, 8), "codebook": (1, 8), "lcq": (2, 8),
-    "bases": (1, 8), "binary": (1, 1), "ternary": (2, 2), "product": (2, 8),
+    "bases": (1, 8), "binary": (1, 1), "ternary": (2, 2), "product": (2, 8), "grouped": (2, GROUPED_BITS),
 }  # fmt: skip
 """Formats by name, with the fewest and most bits of each."""
 
@@ -57,11 +60,10 @@ def weights_in(graph: Graph, index: int, kind: str, bits: int) -> Weights:
         raise InputError(f"{kind} weights of {bits} bits; expected {low} to {high}")
     if kind == "uniform":
         return fit_weights(graph, index, bits, "mse")
-    node = graph.nodes[index]
-    data, axis = graph.tensors[node.inputs[1]].data, WEIGHTED[node.op]
-    if data is None or data.dtype != np.float32:
-        raise InputError(f"{node.op} {node.name!r}: its weights are not float32 constants; quantize a float network")
-    values, cut = data.astype(np.float64), per_channel(axis)
+    if kind == "grouped":
+        return fit_grouped(graph, index, bits, GROUP)
+    values, axis = float_weights(graph, index).astype(np.float64), WEIGHTED[graph.nodes[index].op]
+    cut = per_channel(axis)
     if kind == "product":
         return _product(values, bits, axis)
     if kind == "bases":
@@ -78,6 +80,9 @@ def decoded(weights: Weights) -> Reals:
     if isinstance(form, Levels):
         levels: Reals = form.table[along, codes] * form.scale.astype(np.float64)[along]
         return levels
+    if isinstance(form, Grouped):
+        products: Reals = codes * form.spread(shape) * form.scale.astype(np.float64)[along]
+        return products
     real: Reals = (codes - form.zero_point[along]) * form.scale.astype(np.float64)[along]
     return real
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.graph import Affine
+from hwsim.ptq.formats import decoded
 from hwsim.ptq.layers import Layer
 from hwsim.ptq.lower import Coding, Weights
 from hwsim.ptq.moments import Moments
@@ -28,9 +29,7 @@ def real_weights(layer: Layer, weights: Weights) -> Reals:
     if isinstance(form, Affine):
         scale = np.broadcast_to(form.scale.astype(np.float64), layer.channels).reshape(layer.groups, layer.outputs, 1)
         return layer.matrix(weights.codes).astype(np.float64) * scale
-    slices = np.arange(len(form.table)).reshape([-1 if a == form.axis else 1 for a in range(weights.codes.ndim)])
-    levels = form.table[slices, weights.codes] * form.scale[slices]
-    return layer.matrix(levels).astype(np.float64)
+    return layer.matrix(decoded(weights)).astype(np.float64)
 
 
 def para_normalization(index: int, layer: Layer, moments: Moments, coding: Coding) -> Change:

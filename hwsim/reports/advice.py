@@ -1,12 +1,13 @@
 """What a reader should do about a network on a target: the layers that matter, why they are slow, what would help."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import prod
 
 from hwsim.cost_models import Estimate, LayerEstimate, estimate
 from hwsim.reports.estimate import over_capacity, overflows
 from hwsim.reports.units import kib, percent, si
+from hwsim.simulate.sum_bounds import Accumulator
 
 MATTERS = 0.08
 """A layer with this share of the time is worth a word."""
@@ -17,11 +18,14 @@ LOW_USE = 0.25
 NOTICED = 0.005
 
 
-def advice(found: Estimate) -> list[str]:
-    """Sentences, the most important first; each rests on figures of this estimate or of a changed one."""
+def advice(found: Estimate, sums: Sequence[Accumulator] | None = None) -> list[str]:
+    """Sentences, the most important first; each rests on figures of this estimate or of a changed one.
+
+    sums : of the graph's layers, by default what the weights guarantee
+    """
     return [
         *over_capacity(found),
-        *overflows(found),
+        *overflows(found, sums),
         *_slow_layers(found),
         *_narrower_weights(found),
         *_memory_peak(found),

@@ -1,7 +1,7 @@
 """Tables on the terminal, and the same facts as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, isnan, prod
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim.engines import Engine, engines
+from hwsim.engines import engine as engine_called
 from hwsim.errors import HwsimError
 from hwsim.graph import Graph, NodeView
 from hwsim.graph.graph import shorten
 from hwsim.ops import _tables, operator
+from hwsim.reports.sums import engine_overflows, sum_facts, summary, target_overflows
 from hwsim.simulate import compile
-from hwsim.simulate.accumulators import accumulators
+from hwsim.simulate.sum_bounds import Accumulator, guaranteed
+from hwsim.targets import Target
 
 if TYPE_CHECKING:
     from hwsim.simulate import Run
@@ -53,8 +56,9 @@ def _cell(column: str, value: str) -> Text:
     return Text(value, no_wrap=True, overflow="ellipsis") if column in ("tensor", "name") else Text(value)
 
 
-def graph_facts(graph: Graph) -> Facts:
-    """What `hwsim info` says of a graph."""
+def graph_facts(graph: Graph, machines: Iterable[Target] = ()) -> Facts:
+    """What `hwsim info` says of a graph, and of the accumulators of `machines`."""
+    sums = guaranteed(graph)
     views = [NodeView(graph, node) for node in graph.nodes]
     nodes = [_node_facts(view) for view in views]
     constants = [tensor for tensor in graph.tensors if tensor.data is not None]
@@ -67,10 +71,9 @@ def graph_facts(graph: Graph) -> Facts:
         "macs": sum(node["macs"] for node in nodes),
         "constants": sum(prod(tensor.shape) for tensor in constants),
         "constant_bytes": sum(tensor.size_bytes for tensor in constants),
-        "accumulators": [
-            {"node": s.node, "op": s.op, "index": s.index, "low": s.low, "high": s.high, "bits": s.bits}
-            for s in accumulators(graph)
-        ],
+        "accumulators": [sum_facts(found) for found in sums],
+        "sums": summary(sums),
+        "overflows": [*_saturations(graph), *_too_narrow(sums, machines)],
         "engines": {name: unsupported(graph, profile) for name, profile in engines().items()},
     }
 
@@ -103,9 +106,9 @@ def print_graph(console: Console, facts: Facts) -> None:
         for i, n in enumerate(facts["nodes"])
     ]
     console.print(table("nodes", ["#", "op", "output", "dtype", "MACs", "name"], rows, ["#", "MACs"]))
-    if facts["accumulators"]:
-        widest = max(facts["accumulators"], key=lambda found: found["bits"])
-        _say(console, f"sums need at most {widest['bits']} bits, whatever the input ({widest['op']} {widest['index']})")
+    for line in (facts["sums"], *facts["overflows"]):
+        if line:
+            _say(console, line)
     for name, reasons in facts["engines"].items():
         refusal = f"cannot run {len(reasons)} nodes, first {reasons[0]}" if reasons else "runs it"
         _say(console, f"{name}: {refusal}")
@@ -142,8 +145,8 @@ def print_run(console: Console, facts: Facts) -> None:
         _say(console, f"state after the last step: {', '.join(facts['state'])}")
 
 
-def check_facts(check: "Check") -> Facts:
-    """What `hwsim verify` says of a comparison."""
+def check_facts(check: "Check", machines: Iterable[Target] = ()) -> Facts:
+    """What `hwsim verify` says of a comparison, and of the accumulators of `machines`."""
     first = check.first_difference
     return {
         "engine": check.engine,
@@ -160,18 +163,28 @@ def check_facts(check: "Check") -> Facts:
             for name in ("tensor", "op", "node", "index", "expected", "actual", "details")
         },
         "explanation": check.explanation,
+        "accumulators": [sum_facts(found) for found in check.sums],
+        "overflows": overflows(check, machines),
         "tensors": [{name: getattr(t, name) for name in t.__slots__} for t in check.tensors],
     }
 
 
-def print_check(console: Console, check: "Check") -> None:
-    """`hwsim verify` for people: the verdict, the tensors that differ, the reason."""
+def overflows(check: "Check", machines: Iterable[Target] = ()) -> list[str]:
+    """Which layers' sums may leave, or left, the accumulator of the engine, or of one of `machines`."""
+    return [*engine_overflows(check.sums, check.engine), *_too_narrow(check.sums, machines)]
+
+
+def print_check(console: Console, check: "Check", machines: Iterable[Target] = ()) -> None:
+    """`hwsim verify` for people: how wide sums got, the verdict, the tensors that differ, the reason."""
     elements = sum(t.elements for t in check.tensors)
     _say(
         console,
         f"{check.engine} simulated against {check.against}: "
         f"{check.compared} of {len(check.tensors)} tensors compared, {elements:,} elements, {check.samples} samples",
     )
+    for line in (summary(check.sums), *overflows(check, machines)):
+        if line:
+            _say(console, line)
     if check.exact:
         _say(console, "exact: every element is equal", style="green")
         return
@@ -193,6 +206,17 @@ def print_check(console: Console, check: "Check") -> None:
 def _say(console: Console, text: str, *, style: str | None = None, highlight: bool | None = None) -> None:
     """A line of prose, which only a terminal breaks: a program that reads it gets it whole."""
     console.print(text, style=style, highlight=highlight, markup=False, soft_wrap=True)
+
+
+def _too_narrow(sums: Sequence[Accumulator], machines: Iterable[Target]) -> list[str]:
+    return [line for machine in machines for line in target_overflows(sums, machine.profile)]
+
+
+def _saturations(graph: Graph) -> list[str]:
+    """Which layers' pairs of products may saturate under the engines that add them in 16 bits."""
+    builds = (engine_called(f"{e.name}:{variant}") for e in engines().values() for variant in e.variants)
+    pairing = [build for build in builds if any(rules.endswith("-pairs") for rules in build.lineage)]
+    return [line for build in pairing for line in engine_overflows(guaranteed(graph, build), build.name)]
 
 
 def _refusal(view: NodeView, engine: Engine) -> str | None:

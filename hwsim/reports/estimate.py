@@ -9,8 +9,9 @@ from rich.table import Table
 from hwsim.cost_models import Estimate
 from hwsim.reports.console import Facts, table
 from hwsim.reports.files import write_text
+from hwsim.reports.sums import target_overflows
 from hwsim.reports.units import kib, percent, si, si_band
-from hwsim.simulate.accumulators import accumulators
+from hwsim.simulate.sum_bounds import Accumulator, guaranteed
 
 MANY = 10
 
@@ -43,8 +44,8 @@ def estimate_facts(estimate: Estimate) -> Facts:
     }
 
 
-def notes(estimate: Estimate) -> list[str]:
-    """What a reader must know of an estimate before believing it."""
+def notes(estimate: Estimate, sums: Sequence[Accumulator] | None = None) -> list[str]:
+    """What a reader must know of an estimate before believing it; `sums` as for `overflows`."""
     profile = estimate.profile
     found = []
     for what, band, given in (
@@ -66,18 +67,15 @@ def notes(estimate: Estimate) -> list[str]:
     if not estimate.network.arena_exact:
         found.append("peak SRAM: a lower bound; a table of layers does not say which tensors live on")
     found.extend(over_capacity(estimate))
-    found.extend(overflows(estimate))
+    found.extend(overflows(estimate, sums))
     return found
 
 
-def overflows(estimate: Estimate) -> list[str]:
-    """Which layers' sums may leave the target's accumulator."""
-    graph, bits = estimate.network.graph, estimate.profile.accumulator_bits
-    wide = [sum_ for sum_ in accumulators(graph) if sum_.bits > bits] if graph is not None and bits else []
-    return [
-        f"{sum_.op} {sum_.index}: its sums may need {sum_.bits} bits, {estimate.target.name} accumulates in {bits}"
-        for sum_ in wide
-    ]
+def overflows(estimate: Estimate, sums: Sequence[Accumulator] | None = None) -> list[str]:
+    """Which layers' sums may leave the target's accumulator; `sums` of the graph, by default what weights guarantee."""
+    if sums is None:
+        sums = guaranteed(estimate.network.graph) if estimate.network.graph is not None else ()
+    return target_overflows(sums, estimate.profile)
 
 
 def over_capacity(estimate: Estimate) -> list[str]:

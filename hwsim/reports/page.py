@@ -18,6 +18,9 @@ from hwsim.reports.estimate import notes, write_csv
 from hwsim.reports.files import write_text
 from hwsim.reports.trace import trace
 from hwsim.reports.units import kib, percent, si, si_band
+from hwsim.simulate import Inputs
+from hwsim.simulate.accumulators import accumulators
+from hwsim.simulate.sum_bounds import Accumulator
 from hwsim.targets import Target
 
 
@@ -52,6 +55,7 @@ COLUMNS = (
     Column("in"),
     Column("out"),
     Column("weights"),
+    Column("sum bits"),
     Column("name", number=False),
 )
 
@@ -61,32 +65,37 @@ def report(
     target: str | Path | Target | Sequence[str | Path | Target],
     out: str | Path,
     runtime: str | None = None,
+    x: Inputs | None = None,
 ) -> Path:
     """Write what `network` costs on one target or several into the folder `out`; the path of the page.
 
     Writes report.html, layers.csv and trace.json (for Perfetto).
+
+    Parameters
+    ----------
+    x : inputs of a graph, as for `hwsim.simulate`: the page then says how wide sums got beside how wide they can get
 
     Raises
     ------
     InputError : for a target or runtime that does not exist, or a folder that cannot be written
     """
     machines = [target] if isinstance(target, str | Path | Target) else list(target)
-    return write_report([estimate(network, machine, runtime) for machine in machines], Path(out))
+    return write_report([estimate(network, machine, runtime) for machine in machines], Path(out), x)
 
 
-def write_report(estimates: Sequence[Estimate], folder: Path) -> Path:
-    """Write the report on `estimates`, which are of one network; the path of the page."""
+def write_report(estimates: Sequence[Estimate], folder: Path, x: Inputs | None = None) -> Path:
+    """Write the report on `estimates`, which are of one network; the path of the page. `x` as for `report`."""
     if not estimates:
         raise InputError("there is no target to report on; name at least one")
     path = folder / "report.html"
-    write_text(path, page(estimates))
+    write_text(path, page(estimates, x))
     write_csv(estimates, folder / "layers.csv")
     write_text(folder / "trace.json", trace(estimates))
     return path
 
 
-def page(estimates: Sequence[Estimate]) -> str:
-    """The HTML page."""
+def page(estimates: Sequence[Estimate], x: Inputs | None = None) -> str:
+    """The HTML page; `x` as for `report`."""
     environment = Environment(loader=PackageLoader("hwsim.reports"), autoescape=True, trim_blocks=True)
     environment.globals.update(si=si, si_band=si_band, kib=kib, percent=percent)
     several = len(estimates) > 1
@@ -96,25 +105,34 @@ def page(estimates: Sequence[Estimate]) -> str:
         network=estimates[0].network,
         estimates=estimates,
         columns=COLUMNS,
-        pages=[_part(e) for e in estimates],
+        pages=[_part(e, _sums(e, x)) for e in estimates],
         latency_figure=Markup(figures.totals(estimates, "latency")) if several else "",
         energy_figure=Markup(figures.totals(estimates, "energy")) if several and priced else "",
         memory_figure=Markup(figures.memory(estimates[0])),
     )
 
 
-def _part(found: Estimate) -> dict[str, Any]:
+def _sums(found: Estimate, x: Inputs | None) -> list[Accumulator]:
+    """Of the layers of a graph; a table of layers has no weights to sum."""
+    graph = found.network.graph
+    if graph is None:
+        return []
+    return accumulators(graph, x, None if x is None else found.profile.engine)
+
+
+def _part(found: Estimate, sums: list[Accumulator]) -> dict[str, Any]:
+    by_layer = {one.index: one for one in sums}
     has_macs = any(layer.work.macs and layer.cost.cycles for layer in found.layers)
     return {
-        "advice": advice(found),
-        "notes": notes(found),
+        "advice": advice(found, sums),
+        "notes": notes(found, sums),
         "layer_times": Markup(figures.layer_times(found)),
         "roofline": Markup(figures.roofline(found)) if has_macs else "",
-        "rows": [_row(index, layer, found.latency_s or 1.0) for index, layer in enumerate(found.layers)],
+        "rows": [_row(i, layer, found.latency_s or 1.0, by_layer.get(i)) for i, layer in enumerate(found.layers)],
     }
 
 
-def _row(index: int, layer: LayerEstimate, total_s: float) -> list[Cell]:
+def _row(index: int, layer: LayerEstimate, total_s: float, sums: Accumulator | None) -> list[Cell]:
     work, cost = layer.work, layer.cost
     share = layer.latency_s / total_s
     return [
@@ -129,8 +147,17 @@ def _row(index: int, layer: LayerEstimate, total_s: float) -> list[Cell]:
         Cell("x".join(map(str, work.input_size)), work.inputs),
         Cell("x".join(map(str, work.output_size)), work.outputs),
         Cell(kib(work.weight_bytes), work.weight_bytes),
+        _sum_cell(sums),
         Cell(_last_part(work.name), work.name, number=False, title=work.name),
     ]
+
+
+def _sum_cell(sums: Accumulator | None) -> Cell:
+    """How wide a layer's sums can get, whatever the input, and how wide they got."""
+    if sums is None:
+        return Cell("", 0)
+    seen = "" if sums.seen_bits is None else f", seen {sums.seen_bits}"
+    return Cell(f"{sums.bits}{seen}", sums.bits, title=f"{sums.low:,} to {sums.high:,} whatever the input")
 
 
 def _last_part(name: str, width: int = 40) -> str:

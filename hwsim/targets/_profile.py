@@ -74,12 +74,14 @@ class Decoder(Section):
     value_pj : energy of one
     entries : of the largest table it holds; layers with larger ones are stored as levels
     overlaps : whether it works while products are formed
+    vectors : 1 where it looks up the vectors of product quantization too, in tables of any size
     """
 
     values_per_cycle: Positive
     value_pj: NotNegative = 0.0
     entries: Count = 256
     overlaps: bool = False
+    vectors: Annotated[NotNegative, Field(le=1)] = 0.0
 
 
 class Band(Section):
@@ -120,7 +122,8 @@ class Profile(Section):
     summary : one line
     engine : whose arithmetic `hwsim run --target` uses
     engine_assumed : whether `engine` is a guess: the maker keeps the arithmetic secret, or hwsim has no engine of it
-    accumulator_bits : of the sums of products; None where the maker does not say
+    accumulator_bits, wide_accumulator_bits : of the sums of products with activations of up to 8 bits, and of 16; None
+        where the maker does not say
     measured_class : the class of devices in docs/accuracy.md whose measurements judge this target; empty for none
     clock_hz : of the compute units
     process_nm : of the energy table
@@ -138,6 +141,7 @@ class Profile(Section):
     engine: str
     engine_assumed: bool = False
     accumulator_bits: Count | None = None
+    wide_accumulator_bits: Count | None = None
     measured_class: str = ""
     clock_hz: Positive
     process_nm: Number | None = None
@@ -149,3 +153,12 @@ class Profile(Section):
     boards: Mapping[str, Mapping[str, Number]] = Field(default_factory=dict)
     bands: Bands = Bands()
     sources: Mapping[str, str] = Field(default_factory=dict)
+
+    def keeps_table(self, entries: int) -> bool:
+        """Whether weights stay codes behind a table of so many levels; otherwise they are stored as the levels."""
+        return self.decoder is not None and entries <= self.decoder.entries
+
+    @property
+    def keeps_vectors(self) -> bool:
+        """Whether codes of product quantization stay codes; otherwise weights are stored as the sums of vectors."""
+        return self.decoder is not None and self.decoder.vectors > 0

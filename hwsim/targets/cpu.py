@@ -1,11 +1,15 @@
 """A target whose work is done by instructions of a processor core: microcontrollers, RISC-V and Xtensa cores."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from hwsim.targets._profile import NotNegative, Positive, Profile, Runtime, Section
+
+LOOPS = Path(__file__).parent / "loops"
+LARGEST_TABLE = 256
 
 
 def _table(numbers: Any) -> Any:
@@ -51,6 +55,8 @@ class CpuRuntime(Runtime):
     conv2d, pointwise, depthwise, fully_connected, other : of one kind, relative to that; a pointwise convolution has a
         1x1 kernel, other are all kernels without weights
     layer_cycles : to start a layer: interpreter, preparation of operands
+    own_kernels : 1 where weights of less than 8 bits take the quickest of `cost_models.narrow`; 0 where the library's
+        kernel of 4 bits does what has no table
     skips_dead_channels : 1 where filters whose weights are all zero are left out, 0 where they are computed
     """
 
@@ -62,6 +68,7 @@ class CpuRuntime(Runtime):
     fully_connected: Positive = 1.0
     other: Positive = 1.0
     layer_cycles: NotNegative = 0.0
+    own_kernels: Annotated[NotNegative, Field(le=1)] = 0.0
     skips_dead_channels: Annotated[NotNegative, Field(le=1)] = 0.0
 
 
@@ -75,3 +82,12 @@ class CpuProfile(Profile):
     kind: Literal["cpu"]
     core: Core
     runtimes: Mapping[str, CpuRuntime]
+
+    def keeps_table(self, entries: int) -> bool:
+        """Every table of codes, where the instruction set has kernels for formats."""
+        return self.keeps_vectors and entries <= LARGEST_TABLE
+
+    @property
+    def keeps_vectors(self) -> bool:
+        """Whether `loops/formats-ISA.csv` is there."""
+        return (LOOPS / f"formats-{self.core.isa}.csv").exists()

@@ -52,3 +52,8 @@ class SystolicProfile(Profile):
     array: Array
     datapaths: Mapping[str, Datapath] = Field(default_factory=dict)
     runtimes: Mapping[str, Runtime] = Field(default_factory=dict)
+
+    @property
+    def keeps_vectors(self) -> bool:
+        """As of every target, or where there are units for them."""
+        return super().keeps_vectors or "product" in self.datapaths

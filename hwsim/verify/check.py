@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hwsim.graph.graph import shorten
+from hwsim.simulate.sum_bounds import Accumulator
 from hwsim.verify.explain import Explanation, summarize
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Check:
     first_difference : the first differing element, or None
     reasons : for each node that differs by its own arithmetic, what explains it
     tolerance : how far floats may be apart, relative to the range of their tensor in one sample
+    sums : of every layer with constant weights, what is guaranteed and, where they were followed, what was simulated
     """
 
     engine: str
@@ -81,6 +83,7 @@ class Check:
     first_difference: Difference | None
     reasons: Mapping[str, Explanation]
     tolerance: float = 0.0
+    sums: tuple[Accumulator, ...] = ()
 
     @property
     def compared(self) -> int:

@@ -14,6 +14,8 @@ from hwsim.graph import Graph
 from hwsim.graph.graph import DTYPES
 from hwsim.ops import operator
 from hwsim.simulate import BoundNode, Inputs, Program, SampleBatch, compile, starting_state, value_of
+from hwsim.simulate.accumulators import SeenSums
+from hwsim.simulate.sum_bounds import guaranteed
 from hwsim.verify.check import Check, Difference, TensorCheck
 from hwsim.verify.explain import Explanation, explain_node, run_node, trace, unequal
 from hwsim.verify.golden import Source, by_tensor, open_recording, recorded_inputs, recorded_source
@@ -34,6 +36,7 @@ def verify(
     engine: str | Engine,
     against: str | PathLike[str] | Mapping[str, Array] | Program | None = None,
     stateful: bool = False,
+    sums: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Check:
     """Simulate `graph` on `x` as `engine`, and compare every tensor with a reference.
@@ -47,6 +50,7 @@ def verify(
     against : a real engine's name (default: the same engine), a golden .npz with arrays under tensor names, or such
         a mapping; or a Program, `hwsim.compile(graph, other)`, for another simulation
     stateful : the samples are consecutive steps from reset state; otherwise each is a run of its own
+    sums : follow the sum of every layer, so that `Check.sums` says what was seen beside what is guaranteed
     progress : called with the number of samples done, again and again
     """
     profile = engine_called(engine)
@@ -68,16 +72,19 @@ def verify(
         named = by_tensor(graph, recorded)
         batch = SampleBatch.of(graph, x if x is not None else recorded_inputs(graph, named))
         source = recorded_source(graph, named, batch)
-    return _Comparison(program, batch, missing, stateful).run(source, version, progress)
+    return _Comparison(program, batch, missing, stateful, sums).run(source, version, progress)
 
 
 class _Comparison:
     """Chunks of samples through both sides, counted per tensor; `missing` tells why the reference has none."""
 
-    def __init__(self, program: Program, batch: SampleBatch, missing: Mapping[int, str], stateful: bool) -> None:
+    def __init__(
+        self, program: Program, batch: SampleBatch, missing: Mapping[int, str], stateful: bool, sums: bool
+    ) -> None:
         self.program, self.batch, self.missing = program, batch, missing
         self.stateful = stateful and bool(program.graph.variables)
         self.reset = starting_state(program.graph)
+        self.sums = SeenSums(program) if sums else None
         self.written = _written(program)
         self.counts: dict[int, list[float]] = {}
         self.first: tuple[int, Difference] | None = None
@@ -90,6 +97,8 @@ class _Comparison:
             inputs = self.batch.arrays(part)
             ours = self._simulated(inputs, part.stop - part.start)
             self._compare(ours, source(inputs), start)
+            if self.sums is not None:
+                self.sums.add(ours, part.stop - part.start)
             if progress is not None:
                 progress(part.stop - part.start)
         first = self.first[1] if self.first else None
@@ -101,6 +110,7 @@ class _Comparison:
             first,
             self.reasons,
             self.program.engine.tolerance,
+            tuple(guaranteed(self.program.graph, self.program.engine) if self.sums is None else self.sums.found()),
         )
 
     def _width(self) -> int:

@@ -52,7 +52,7 @@ def verify_layer(
         return _OutputStage(Keys(arrays, label), profile).check(name)
     graph = layer_graph(arrays, label)
     inputs = [np.asarray(arrays[graph.tensors[i].name]) for i in graph.inputs]
-    check = verify(graph, inputs, engine=profile, against={"output": np.asarray(arrays["output"])})
+    check = verify(graph, inputs, engine=profile, against={"output": np.asarray(arrays["output"])}, sums=True)
     return replace(check, against=name)
 
 

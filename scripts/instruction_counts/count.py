@@ -1,4 +1,4 @@
-"""Count the instructions of kernels.c by class on a Cortex-M3 and a Cortex-M0+, in an emulator.
+"""Count the instructions of kernels.c by class on a Cortex-M3 and a Cortex-M0+, in an emulator; count_formats.py: M4.
 
     arm-none-eabi-gcc -mcpu=cortex-m0plus -mthumb -Ofast -ffreestanding -nostdlib -Wl,-e,0 -Wl,-Ttext=0x10000 \
         -o thumb.elf kernels.c -lgcc
@@ -20,7 +20,11 @@ from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
 from elftools.elf.elffile import ELFFile
 from unicorn import arm_const
 
-CPUS = {"armv7m": arm_const.UC_CPU_ARM_CORTEX_M3, "thumb": arm_const.UC_CPU_ARM_CORTEX_M0}
+CPUS = {
+    "armv7m": arm_const.UC_CPU_ARM_CORTEX_M3,
+    "dsp": arm_const.UC_CPU_ARM_CORTEX_M4,
+    "thumb": arm_const.UC_CPU_ARM_CORTEX_M0,
+}
 CLASSES = ("alu", "load", "store", "multiply", "branch")
 RAM, STACK, END = 0x20000000, 0x21F00000, 0xF0000
 INPUT, WEIGHTS, BIAS, MULTIPLIERS, SHIFTS, OUTPUT, PATCH = (

@@ -15,6 +15,7 @@ from hwsim.targets import names, target
 from tests.build import single, tensor
 
 LCQ4 = Table("levels", 8, 7, 15)
+PRODUCT = Table("product", 8, 0, 0, vector=2, code_bits=4)
 TERNARY = Table("ternary", 2, 1, 3)
 BINARY = Table("binary", 2, 1, 2)
 
@@ -42,6 +43,12 @@ def work(**changes) -> Work:
         ("xnor", {"weight_bits": 2, "weight_table": TERNARY}, None),
         ("ternary", {"weight_bits": 2, "weight_table": TERNARY}, (1179648, 0, 0)),
         ("ternary", {}, None),
+        ("product", {"weight_bits": 4, "weight_table": PRODUCT}, (1179648 / 2 * 2 + 64 * 288 * 16 * 2, 64, 4)),
+        ("product", {"weight_bits": 2, "weight_table": PRODUCT}, (1179648 / 2 + 64 * 288 * 16, 64, 4)),
+        ("product", {"weight_bits": 4, "weight_table": LCQ4}, None),
+        ("bit_serial", {"weight_bits": 4, "weight_table": PRODUCT}, None),
+        ("lut", {"weight_bits": 4, "weight_table": PRODUCT}, None),
+        ("codebook", {"weight_bits": 4, "weight_table": PRODUCT}, None),
     ],
 )  # fmt: skip
 def test_steps_by_hand(datapath, changes, expected):
@@ -150,7 +157,7 @@ def test_the_illustration_takes_what_is_sooner_done_or_cheaper(changes, datapath
 
 
 @pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("form", ["8", "4", "1", "lcq4", "codebook2", "pot3", "apot4", "ternary", "binary"])
+@pytest.mark.parametrize("form", ["8", "4", "1", "lcq4", "codebook2", "pot3", "apot4", "ternary", "binary", "product4"])
 def test_every_target_prices_every_format(name, form):
     network = in_format(chain("n", (work(), work(), work())), form)
     assert [w.weight_bits for w in network.works][::2] == [8, 8]
@@ -162,7 +169,7 @@ def test_every_target_prices_every_format(name, form):
 @pytest.mark.parametrize(
     ("form", "size_bytes"),
     [("8", 18432), ("3", 6912), ("lcq4", 9216 + 15), ("codebook2", 4608 + 4), ("pot3", 6912 + 7), ("apot4", 9216 + 15),
-     ("ternary", 4608 + 3), ("binary", 2304 + 2)],
+     ("ternary", 4608 + 3), ("binary", 2304 + 2), ("product2", 4608 + 144 * 32), ("product8", 18432 + 4 * 144 * 32)],
 )  # fmt: skip
 def test_flash_of_formats(form, size_bytes):
     network = in_format(chain("n", (work(), work(), work())), form)
@@ -180,6 +187,8 @@ def test_formats_that_do_not_exist_are_named():
         in_format(network, "pot5")
     with pytest.raises(InputError, match=r"^unknown weight format 'lqc4'; did you mean 'lcq4'\?"):
         in_format(network, "lqc4")
+    with pytest.raises(InputError, match=r"^weight format 'product3' has 3 bits; product takes an even number$"):
+        in_format(network, "product3")
 
 
 def test_narrow_codes_of_a_graph_count_packed():
@@ -191,3 +200,21 @@ def test_narrow_codes_of_a_graph_count_packed():
                tensor("y", (1, 3)))
     )  # fmt: skip
     assert network.flash_bytes == 8
+
+
+def test_vectors_of_product_quantization_by_their_own_units_or_looked_up():
+    """2 bits: sums of 16 vectors are made for 288 inputs of each position and read for half of the products."""
+    network = chain("n", (work(weight_bits=2, weight_table=replace(PRODUCT, size_bytes=4608)),))
+    multiply = {f"datapaths.{name}.steps_per_cycle": 1e-9 for name in DATAPATHS[1:]}
+    units, decoder = (estimate(network, "lut-npu", settings=values) for values in ({}, multiply))
+    made = 64 * 288 * 16
+    assert units.layers[0].cost.datapath == "product"
+    assert units.layers[0].cost.compute_cycles == pytest.approx(
+        decoder.layers[0].cost.compute_cycles * (1179648 / 2 + made) / 1179648
+    )
+    assert decoder.layers[0].cost.datapath == "multiply"
+    assert decoder.layers[0].cost.decode_pj == pytest.approx(18432 / 2 * 0.22)
+    cores = estimate(network, "gap9").layers[0].cost
+    plain = estimate(chain("n", (work(),)), "gap9").layers[0].cost
+    assert cores.compute_cycles == pytest.approx(plain.compute_cycles + 18432 / 2 / 2.67)
+    assert estimate(network, "ethos-u55-128").flash_bytes == 18432 + 256

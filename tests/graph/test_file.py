@@ -159,7 +159,7 @@ def affine(**changes: Any) -> dict[str, Any]:
         ({"shape": [-1]}, "tensor 0 'w': dimension 0 is -1; must be 0 or more"),
         ({"shape": [1] * 33}, "tensor 0 'w': has 33 dimensions; at most 32 are possible"),
         ({"data": [0, 2], "dtype": "bool"}, "tensor 0 'w': byte 0 is 255; a bool is 0 or 1"),
-        ({"format": affine(kind="lut")}, "tensor 0 'w': has number format 'lut'; expected 'affine' or 'levels'"),
+        ({"format": affine(kind="lut")}, "tensor 0 'w': has number format 'lut'; expected affine, levels or grouped"),
         ({"format": affine(scale=[0, 8])}, "tensor 0 'w': has 2 scales and 1 zero points; expected as many"),
         ({"format": affine()}, "tensor 0 'w': scale[0] is nan; must be finite and not negative"),
         ({"format": affine(scale=[64, 8], zero_point=[0, 16])}, "tensor 0 'w': has 2 scales and no axis; expected 1"),

@@ -156,7 +156,7 @@ def test_groups_have_no_place_in_a_graph():
         ({"levels": 2}, "tensor 0 'w': has 3 levels for 1 tables; expected as many in each"),
         ({"levels": 0}, "tensor 0 'w': has 3 levels for 1 tables; expected as many in each"),
         ({"scale": [0, 0]}, "tensor 0 'w': has 3 levels for 0 tables; expected as many in each"),
-        ({"kind": "lut"}, "tensor 0 'w': has number format 'lut'; expected 'affine' or 'levels'"),
+        ({"kind": "lut"}, "tensor 0 'w': has number format 'lut'; expected affine, levels or grouped"),
         ({"table": [0, 3]}, "tensor 0 'w': its levels are not finite and ascending"),
         ({"bits": "2"}, "cannot read tensor 0 (TypeError: "),
     ],

@@ -47,6 +47,16 @@ def test_quantize_writes_a_network_and_says_what_each_step_bought(command):
     assert hwsim.simulate(graph, np.zeros((1, 8, 8, 3), np.int8), "dyadic").outputs[0].shape == (1, 5)
 
 
+def test_groups_of_weights_share_integer_scales(command):
+    words = ("net.hwsim", "--calibration", "data.npz", "--weights", "3", "--group", "9", "--out", "q.hwsim")
+    status, _, _ = command(*words, "--steps", "ranges, adaquant, para_normalization")
+    assert status == 0
+    graph = hwsim.load("q.hwsim")
+    forms = [graph.tensors[node.inputs[1]].format for node in graph.nodes if node.op in ("conv2d", "fully_connected")]
+    assert [type(form).__name__ for form in forms] == ["Affine", *["Grouped"] * (len(forms) - 2), "Affine"]
+    assert all((form.bits, form.size) == (3, 9) for form in forms[1:-1])
+
+
 def test_quantize_prints_tables(command):
     status, out, _ = command("net.hwsim", "--calibration", "named.npz", "--out", "q.hwsim", "--samples", "10")
     assert status == 0

@@ -7,7 +7,7 @@ import pytest
 
 import hwsim
 from hwsim.errors import InputError
-from hwsim.graph import Affine, Levels
+from hwsim.graph import Affine, Grouped, Levels
 from hwsim.ptq.choose import Widths, choose
 from hwsim.ptq.formats import FORMATS, activation_levels, decoded, product_codebooks, weights_in
 from hwsim.ptq.lower import Coding, Weights, lower
@@ -45,6 +45,18 @@ def test_more_bits_come_closer(network, kind):
     errors = [((decoded(weights_in(network, 2, kind, bits)) - data) ** 2).sum() / (data**2).sum() for bits in (2, 4, 6)]
     assert errors[0] < (0.75 if kind == "log" else 0.4)  # log: the scale is not fitted
     assert errors[1] < errors[0] and errors[2] <= errors[1] * 1.01
+
+
+def test_runs_with_integer_multipliers_come_closer_than_one_scale(network, seen):
+    data = network.tensors[5].data.astype(np.float64)
+    for bits in (2, 3, 4):
+        errors = [((decoded(weights_in(network, 2, kind, bits)) - data) ** 2).sum() for kind in ("grouped", "uniform")]
+        assert errors[0] < errors[1]
+    coding = choose(network, seen, Widths(weights=4, group=8))
+    forms = {i: weights.format for i, weights in coding.weights.items()}
+    inner = [form for form in forms.values() if isinstance(form, Grouped)]
+    assert inner and all((form.bits, form.size) == (4, 8) for form in inner)
+    assert all(isinstance(forms[i], Affine) for i in (min(forms), max(forms)))  # the ends keep 8 bits
 
 
 def test_a_layer_of_a_shared_codebook_has_one_table(network):
