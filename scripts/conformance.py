@@ -6,13 +6,14 @@ For each operator and dtype random models of that one operator are made (`tests.
 paddings, dilations, groups, zero points, coarse and fine scales, shifts both ways, activations, ties on purpose). They
 lie side by side in a file, which the real engine runs in a child process and hwsim simulates; every element is
 compared. Where hwsim says that an engine cannot run the operator, one model is put to the real engine, which must
-refuse it. With --only nothing is written. The exit status is 1 if anything differs.
+refuse it. With --only the page keeps its rows of all other operators; with another number of models nothing is
+written. The exit status is 1 if anything differs.
 """
 
 import argparse
 import os
+import re
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -56,18 +57,52 @@ class Cell:
             return "refused by both" if self.real else "**refused by hwsim alone**"
         return f"{self.differing} of {self.elements:,}"
 
+    @classmethod
+    def of(cls, op: str, dtype: str, engine: str, text: str) -> "Cell":
+        """The cell that the page shows as `text`."""
+        if text.startswith("refused by both"):
+            return cls(op, dtype, engine, refused=text, real=text)
+        if text.startswith("**refused"):
+            return cls(op, dtype, engine, refused=text)
+        differing, elements = (int(number.replace(",", "")) for number in text.split(" of "))
+        return cls(op, dtype, engine, MODELS, elements, differing)
+
 
 def main() -> int:
     """Run everything, then write the page; 1 if something differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=MODELS, help="random models for each operator, dtype and engine")
-    parser.add_argument("--only", nargs="*", default=[], help="these operators; the page is not written")
+    parser.add_argument("--only", nargs="*", default=[], help="these operators; the page keeps its other rows")
     options = parser.parse_args()
-    began = time.monotonic()
+    kept = kept_cells(PAGE.read_text(), options.only) if options.only and options.models == MODELS else []
     cells = list(every_cell(options.only or sorted(MAKERS), options.models))
-    if not options.only:
-        PAGE.write_text(page(cells, options.models, time.monotonic() - began))
+    if options.models == MODELS:
+        PAGE.write_text(page(sorted([*kept, *cells], key=lambda cell: cell.op)))
     return int(any(cell.differing for cell in cells))
+
+
+def kept_cells(text: str, only: list[str]) -> list[Cell]:
+    """What the page says of the operators that are not run again; HwsimError where it tells of other engines."""
+    if versions() not in text:
+        raise HwsimError(f"{PAGE.name} is not about {versions()}; run every operator again, without --only")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    start = next(i for i, row in enumerate(rows) if row[0] == "operator")
+    engines, found = rows[start][2:], []
+    end = next((i for i, row in enumerate(rows) if row[-1] == "why"), len(rows))
+    for op, dtype, *cells in rows[start + 2 : end]:
+        found += [Cell.of(op, dtype, engine, cell) for engine, cell in zip(engines, cells, strict=True)]
+    for op, dtype, engine, why in rows[end + 2 :]:
+        found = [cell for cell in found if (cell.op, cell.dtype, cell.engine) != (op, dtype, engine)]
+        found.append(Cell(op, dtype, engine, refused=why))
+    for line in re.findall(r"^No engine runs: (.*)\.$", text, re.MULTILINE):
+        pairs = [pair.split(" ") for pair in line.split(", ")]
+        found += [Cell.of(op, dtype, engine, "refused by both") for op, dtype in pairs for engine in engines]
+    return [cell for cell in found if cell.op in MAKERS and cell.dtype in dtypes(cell.op) and cell.op not in only]
+
+
+def versions() -> str:
+    """The real engines' packages."""
+    return ", ".join(sorted({f"{e.package} {installed(e)}" for e in real_engines().values() if e.package}))
 
 
 def every_cell(ops: Iterable[str], models: int) -> Iterator[Cell]:
@@ -111,10 +146,9 @@ def refusal(op: str, dtype: str, engine: Engine) -> str:
     return ""
 
 
-def page(cells: list[Cell], models: int, seconds: float) -> str:
+def page(cells: list[Cell]) -> str:
     """The page."""
     engines = list(real_engines())
-    versions = sorted({f"{e.package} {installed(e)}" for e in real_engines().values() if e.package})
     ran = [cell for cell in cells if not cell.refused]
     found = {(cell.op, cell.dtype, cell.engine): str(cell) for cell in cells}
     rows = [
@@ -126,15 +160,15 @@ def page(cells: list[Cell], models: int, seconds: float) -> str:
     alone = [[cell.op, cell.dtype, cell.engine, cell.refused] for cell in cells if cell.refused and not cell.real]
     parts = [
         "# Conformance, operator by operator",
-        f"Written by `make conformance` in {seconds / 60:.0f} minutes; engines: {', '.join(versions)}. For each "
-        f"operator, dtype and engine {models} random models of that operator alone, with {SAMPLES} random inputs and "
+        f"Written by `make conformance`; engines: {versions()}. For each "
+        f"operator, dtype and engine {MODELS} random models of that operator alone, with {SAMPLES} random inputs and "
         "all-minimum, all-maximum and zero-point inputs each: elements that differ, of all. "
         f"In all {sum(cell.models for cell in ran):,} runs of models, {sum(cell.elements for cell in ran):,} elements, "
         f"{sum(cell.differing for cell in ran):,} differ.",
         "A dtype like `int16_int32` means int16 activations with int32 sums (int64 ones otherwise), `int8_int4` int4 "
         "weights (`int8_channels_int4`: with a scale per channel), `int16_int8` of QUANTIZE from one to the other and "
-        "of BATCH_MATMUL the two matrices. Refused by both: hwsim says that the engine cannot run it, and the engine "
-        "refuses it.",
+        "of BATCH_MATMUL the two matrices, `int8_state` an SVDF whose state is int8. Refused by both: hwsim says that "
+        "the engine cannot run it, and the engine refuses it.",
         table(["operator", "dtype", *engines], kept),
         f"No engine runs: {', '.join(nobody)}." if nobody else "",
         "## Run by the engine, refused by hwsim" if alone else "",

@@ -27,7 +27,7 @@ from tests.naive.rounding import (
     wrap,
 )
 from tests.naive.softmax import one_over_one_plus
-from tests.oracle_int16 import _exp_negative, _interpolated, _logistic_q15, _newton, _saturated
+from tests.oracle_int16 import _interpolated, _logistic_q15, _saturated, _tanh_q15
 from tests.oracle_moves import _fill, _list
 
 Array = np.ndarray[Any, Any]
@@ -459,9 +459,7 @@ def unidirectional_sequence_lstm(options: Any, tensors: Any, values: Any, output
     def tanh(v: int, at: int) -> int:
         """Of v * 2^at."""
         if not micro:
-            bits = 15 + at
-            y = _saturated(wrap(_newton(_exp_negative(-abs(v), bits + 1)) - 8192, 16) << 2) if v else 0
-            return y if v >= 0 else -y
+            return _tanh_q15(v, 15 + at)
         left = 12 + at
         v = 3 * v << left if left >= 0 else half_up(Fraction(3 * v, 1 << -left))
         r = _interpolated(abs(v), 8)

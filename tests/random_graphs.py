@@ -10,7 +10,7 @@ from hwsim.graph import Graph, Node, Tensor
 from hwsim.graph.probes import probe_inputs
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
-from tests.random_more import LITERT, MAKERS_MORE
+from tests.random_more import LITERT, MAKERS_MORE, MICRO_ONLY
 from tests.random_moves import MAKERS_MOVES
 from tests.random_products import MAKERS_PRODUCTS
 
@@ -299,7 +299,9 @@ FULLY_CONNECTED with one scale, as TFLM wants it, or with many); QUANTIZE from o
 
 def dtypes(op: str) -> tuple[str, ...]:
     """What the maker of `op` takes."""
-    return LITERT[op] if op in MAKERS_MORE else ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
+    if op in MAKERS_MORE:
+        return (*LITERT[op], *MICRO_ONLY.get(op, ()))
+    return "int8", "uint8", "int16", *VARIANTS.get(op, ())
 
 
 def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
