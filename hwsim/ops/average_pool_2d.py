@@ -7,11 +7,11 @@ from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.pooling import average_pool_2d, average_pool_2d_truncated
-from hwsim.ops._base import Arrays, Step, limits, merge_batch
+from hwsim.ops._base import Arrays, Step, merge_batch
 from hwsim.ops._float import average_pool_2d as float_average_pool_2d
 from hwsim.ops._pooling import Pool2d
+from hwsim.ops._stated import output_bounds
 from hwsim.ops._window import window
-from hwsim.quantizers.multiplier import activation_bounds
 
 
 class AveragePool2d(Pool2d):
@@ -35,8 +35,7 @@ def _truncated(view: NodeView) -> Step:
     source, output = view.input(0), view.output()
     if source.format is None or not source.format.same_as(output.format):
         raise ShapeError(f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal")
-    activation = view.text("activation", "none")
-    ends = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
+    ends = output_bounds(view)
     frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
