@@ -404,7 +404,9 @@ def assign_variable(options: Any, tensors: Any, values: Any, output: Any, engine
 
 
 def svdf(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    """TFLite reference/svdf.h; TFLM svdf_common.cc, scales in float64."""
+    """TFLite reference/svdf.h; TFLM svdf_common.cc, scales in float64; CMSIS-NN arm_svdf_s8.c, without a zero point of
+    the state, and with limits of 16 bits.
+    """
     x, features, times, bias, state = values
     kind: Any = np.float32 if engine.startswith("l") or engine == "xnnpack" else np.float64
     rounded = single_rounding if engine == "cmsis-nn-single-rounding" else double_rounding
@@ -412,12 +414,14 @@ def svdf(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -
     into = quantize_multiplier(float(scales[0] * scales[1] / scales[3]))
     onward = quantize_multiplier(float(scales[3] * scales[2] / scales[4]))
     zero, state_zero, out_zero = _pair(tensors[0])[1], _pair(tensors[4])[1], _pair(output)[1]
-    (filters, memory), bits = times.shape, 8 * state.dtype.itemsize
+    (filters, memory), bits, limits = times.shape, 8 * state.dtype.itemsize, type_range(state.dtype)
+    if engine == "cmsis-nn":
+        state_zero, limits = 0, type_range("int16")
     for n in range(x.shape[0]):
         for f in range(filters):
             past = [int(v) for v in state[n, f * memory + 1 : (f + 1) * memory]]
             total = sum(int(w) * (int(v) - zero) for w, v in zip(features[f], x[n], strict=True))
-            latest = clamp(rounded(wrap(total), *into), *type_range(state.dtype)) + state_zero
+            latest = clamp(rounded(wrap(total), *into), *limits) + state_zero
             state[n, f * memory : (f + 1) * memory] = [*past, wrap(latest, bits)]
 
     def source(index: tuple[int, ...]) -> int:
