@@ -21,14 +21,14 @@ from hwsim.importers._cmsis_nn_values import (
 )
 from hwsim.quantizers.packing import packed_bytes, unpack
 
-WEIGHTS_INT4 = 4
+WEIGHTS, WEIGHTS_INT4 = ("weights", "kernel", "input_weights"), 4
 
 
 def _weights(values: Values, shape: Shape, zero_point: int = 0) -> Tensor:
     """int8, or int4 where there are half as many bytes as weights."""
-    stored, count = values.array("weights", "kernel"), prod(shape)
+    stored, count = values.array(*WEIGHTS), prod(shape)
     if stored.size == count or min(shape) < 1:
-        return tensor("weights", values.shaped(shape, "weights", "kernel"), zero_point)
+        return tensor("weights", values.shaped(shape, *WEIGHTS), zero_point)
     if stored.dtype != np.int8 or stored.size != packed_bytes(count, WEIGHTS_INT4):
         raise values.wrong(f"'weights' has {stored.size} values; expected {list(shape)}, as int8 or two in a byte")
     codes = unpack(stored.view(np.uint8), count, WEIGHTS_INT4, signed=True, dtype=np.int8).reshape(shape)

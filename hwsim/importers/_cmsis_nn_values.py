@@ -124,7 +124,7 @@ def data_set(
 
 def bias(values: Values, channels: int, activations: str) -> Tensor:
     """Zeros where there is none, of the dtype that the NULL pointer has: it says how sums are rounded."""
-    names = ("biases", "bias")
+    names = ("biases", "bias", "input_bias")
     if any(name in values.headers.arrays for name in names):
         return tensor("bias", values.shaped((channels,), *names), 0)
     dtype = next((values.headers.absent[name] for name in names if name in values.headers.absent), None)

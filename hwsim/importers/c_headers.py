@@ -111,6 +111,8 @@ def _declare(statement: str, label: str, into: Headers) -> None:
     dtype, name, value = _TYPES[found[1]], found[2].lower(), value.strip()
     if value == "NULL":
         into.absent[name] = dtype
+    elif value.lower() in into.absent:
+        into.absent[name] = into.absent[value.lower()]
     elif value.lower() in into.arrays:
         into.arrays[name] = into.arrays[value.lower()]
     else:

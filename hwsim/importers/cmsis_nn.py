@@ -96,8 +96,12 @@ def _softmax(values: Values) -> DataSet:
     shape = values.number("num_rows"), values.number("row_size")
     x, y = values.shaped(shape, "input", "input_tensor"), values.shaped(shape, "output_ref", "output")
     zero_point = 0 if x.dtype == np.int16 else int(np.iinfo(y.dtype).min)
-    options: dict[str, Attribute] = {"input_multiplier": (values.number("input_mult"),)}
-    options |= {"input_shift": (values.number("input_left_shift"),), "beta": 1.0}
+    shift = values.number("input_left_shift")
+    nearest = -((31 << 26) >> shift) if x.dtype == np.int8 and 0 <= shift <= 31 else 0
+    if x.dtype == np.int8 and values.number("diff_min", default=nearest) != nearest:
+        raise UnsupportedError(f"{values.label}: DIFF_MIN is not {nearest}, which follows from INPUT_LEFT_SHIFT")
+    options: dict[str, Attribute] = {"input_multiplier": (values.number("input_mult"),), "input_shift": (shift,)}
+    options["beta"] = 1.0
     return data_set(values, "softmax", [given("input", x, 0)], {"input": x}, y, zero_point, options)
 
 

@@ -191,7 +191,7 @@ def test_int16_layers_without_a_bias_have_sums_of_one_width(op, bias_type):
 def test_an_int32_bias_of_an_int16_fully_connected_layer_is_refused():
     graph = next(g for s in range(9) if (g := MAKERS["fully_connected"](np.random.default_rng(s), "int16_int32"))
                  and g.nodes[0].inputs[2] >= 0)  # fmt: skip
-    with pytest.raises(UnsupportedError, match="bias is int32; CMSIS-NN reads it as int64$"):
+    with pytest.raises(UnsupportedError, match=r"bias is int32; CMSIS-NN reads it as int64$"):
         hwsim.compile(graph, "cmsis-nn")
 
 

@@ -69,6 +69,19 @@ def window(options, source, taps, output):
     return found | {"in_ch": source[3], "out_ch": output[3], "input_batches": source[0]}
 
 
+def transpose_conv(graph, x):
+    """Padding is of the convolution from the output back to the input."""
+    _, weights, source, bias, y = (graph.tensors[i] if i >= 0 else None
+                                   for i in (*graph.nodes[0].inputs, *graph.outputs))  # fmt: skip
+    numbers = window(graph.nodes[0].attributes, y.shape, weights.shape[1:3], source.shape) | limits(graph)
+    for axis in "hw":
+        numbers[f"input_{axis}"], numbers[f"output_{axis}"] = numbers[f"output_{axis}"], numbers[f"input_{axis}"]
+    numbers |= {"in_ch": source.shape[3], "out_ch": y.shape[3], "pad_x_with_offset": 9}
+    numbers |= {"input_offset": -pair(source)[1], "output_offset": pair(y)[1]}
+    arrays = {"input": x, "weights": weights.data, "biases": "int32" if bias is None else bias.data}
+    return numbers, arrays | multipliers(source, weights, y, y.shape[3])
+
+
 def nibbles(codes):
     flat = [int(c) & 15 for c in codes.reshape(-1)] + [0] * (codes.size % 2)
     return np.array([a | b << 4 for a, b in zip(flat[::2], flat[1::2], strict=True)], np.uint8).view(np.int8)
@@ -145,6 +158,7 @@ def svdf(graph, x):
 WRITERS = {
     "conv2d": layer, "depthwise_conv2d": layer, "fully_connected": layer, "average_pool_2d": pool, "max_pool_2d": pool,
     "add": pairwise, "mul": pairwise, "softmax": softmax, "svdf": svdf,
+    "transpose_conv": transpose_conv,
 }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Data sets in the form of CMSIS-NN's unit tests; none of its own is kept here."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ DTYPES = {
     "depthwise_conv2d": ("int8", "int8_int4", "int16"),
     "fully_connected": ("int8", "int8_int4", "int16"),
     "svdf": ("int8",),
+    "transpose_conv": ("int8",),
 }
 NAMES = {"average_pool_2d": "avgpooling_9", "max_pool_2d": "maxpooling_9"}
 
@@ -131,9 +134,7 @@ def test_a_random_part_of_a_header_is_an_error_or_a_data_set(tmp_path):
         for _ in range(15):
             at, size = generator.integers(len(whole)), generator.integers(1, 40)
             file.write_bytes(whole[:at] + generator.bytes(int(size)) + whole[at + size :])
-            try:
+            with suppress(HwsimError):
                 verify_data_set(folder)
-            except HwsimError:
-                pass
         file.write_bytes(whole)
     assert verify_data_set(folder).exact
