@@ -29,6 +29,8 @@ from hwsim.importers.c_headers import read_headers
 
 __all__ = ["DataSet", "read_data_set"]
 
+GATES = ("input", "forget", "cell", "output")
+
 
 def read_data_set(folder: str | PathLike[str], op: str | None = None) -> DataSet:
     """The data set in `folder`.
@@ -59,6 +61,7 @@ def _operator(values: Values) -> str:
         "depthwise_conv2d": "ch_mult",
         "fully_connected": "accumulation_depth",
         "softmax": "num_rows",
+        "unidirectional_sequence_lstm": "cell_scale_power",
         "svdf": "feature_batches",
         "batch_matmul": "lhs_rows",
         "transpose": "perm",
@@ -211,6 +214,35 @@ def _svdf(values: Values) -> DataSet:
     return DataSet(graph, tuple(steps), y)
 
 
+def _lstm(values: Values) -> DataSet:
+    """From reset state: a cell of 0, and a hidden state that stands for 0."""
+    batch, steps, depth, cells = (values.number(n) for n in ("batch_size", "time_steps", "input_size", "hidden_size"))
+    time_major, power = bool(values.number("time_major")), values.number("cell_scale_power")
+    outer = (steps, batch) if time_major else (batch, steps)
+    x = values.shaped((*outer, depth), "input_tensor")
+    y = values.shaped((*outer, cells), "output")
+    zero_point = values.number("output_zero_point")
+    inputs: list[Tensor | None] = [given("input", x, -values.number("input_zero_point")), *[None] * 23]
+    stated: dict[str, list[int]] = {"multiplier": [], "shift": []}
+    for gate, name in enumerate(GATES):
+        for first, source, columns in ((1, "input", depth), (5, "hidden", cells)):
+            weights = values.shaped((cells, columns), f"{name}_gate_{source}_weights")
+            inputs[first + gate] = tensor(f"{name}_{source}", weights, 0)
+            for kind, found in stated.items():
+                found.append(values.number(f"{name}_gate_{source}_{kind}"))
+        inputs[12 + gate] = tensor(f"{name}_bias", values.shaped((cells,), f"{name}_gate_bias"), 0)
+    hidden = Tensor("hidden", (batch, cells), x.dtype.name, Affine.per_tensor(1.0, zero_point), is_variable=True)
+    cell = Tensor("cell", (batch, cells), "int16", Affine.per_tensor(2.0**power), is_variable=True)
+    inputs[18:20] = [hidden, cell]
+    options: dict[str, Attribute] = {"activation": "tanh", "time_major": time_major}
+    options |= {"cell_clip": values.number("cell_clip") * 2.0**power, "proj_clip": 0.0}
+    for kind, found in stated.items():
+        options[f"gate_{kind}"] = tuple(found)
+        options[f"cell_{kind}"] = tuple(values.number(f"{name}_to_cell_{kind}") for name in ("forget", "input"))
+        options[f"output_{kind}"] = (values.number(f"output_{kind}"),)
+    return data_set(values, "unidirectional_sequence_lstm", inputs, {"input": x}, y, zero_point, options)
+
+
 READERS: Mapping[str, Callable[[Values], DataSet]] = {
     "add": _pairwise("add"),
     "average_pool_2d": _pool("average_pool_2d"),
@@ -227,5 +259,6 @@ READERS: Mapping[str, Callable[[Values], DataSet]] = {
     "svdf": _svdf,
     "transpose": _transpose,
     "transpose_conv": transpose_conv,
+    "unidirectional_sequence_lstm": _lstm,
 }
 """What reads each operator's data sets."""

@@ -22,7 +22,7 @@ Step = Callable[[Arrays, Arrays], None]
 
 STATED = (
     "output_multiplier", "output_shift", "input_multiplier", "input_shift", "left_shift", "state_multiplier",
-    "state_shift", "output_minimum", "output_maximum",
+    "state_shift", "gate_multiplier", "gate_shift", "cell_multiplier", "cell_shift", "output_minimum", "output_maximum",
 )  # fmt: skip
 """Options by which a node of any file format states integers in place of scales; see `_stated`."""
 

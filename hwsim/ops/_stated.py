@@ -6,6 +6,9 @@ output_multiplier, output_shift : of sums to output codes; one, or one per outpu
 input_multiplier, input_shift : of ADD and SUB, of both raised inputs; of SOFTMAX, of the distance from the largest code
 left_shift : of ADD and SUB, bits that inputs are raised by (an integer)
 state_multiplier, state_shift : of SVDF, of the features' sums to codes of the state
+gate_multiplier, gate_shift : of the LSTM, of the input's and the hidden state's sums to steps of 2^-12, for the input,
+    forget, cell and output gate in turn (eight)
+cell_multiplier, cell_shift : of the LSTM, of what the cell keeps and what is added to it
 output_minimum, output_maximum : of output codes, in place of a fused activation (integers)
 """
 
@@ -22,8 +25,7 @@ SHIFTS = range(-31, 31)
 
 
 def stated_real(view: NodeView, what: str, count: int) -> NDArray[np.float64] | None:
-    """The real multipliers, exactly, that the node states for `what`, 'output', 'input' or 'state'; None where it does
-    not.
+    """The real multipliers, exactly, that the node states for `what`, as 'output'; None where it does not.
 
     count : how many there are; one number may stand for all
     """

@@ -155,21 +155,44 @@ def svdf(graph, x):
     return numbers, arrays
 
 
+def lstm(graph, x):
+    """Every product of the layer has a multiplier of its own."""
+    node, tensors = graph.nodes[0], graph.tensors
+    (_, zx), (sh, zh), (sc, _) = (pair(tensors[i]) for i in (node.inputs[0], *node.inputs[18:20]))
+    sx, f32, step, (batch, steps_, depth) = pair(tensors[node.inputs[0]])[0], np.float32, 2.0**-12, x.shape
+    cells = tensors[node.outputs[0]].shape[2]
+    numbers = {"time_major": "false", "batch_size": batch, "time_steps": steps_, "input_size": depth,
+               "hidden_size": cells, "input_zero_point": -zx, "output_zero_point": zh,
+               "cell_clip": round(node.attributes["cell_clip"] / sc) or 32767,
+               "cell_scale_power": round(np.log2(sc))}  # fmt: skip
+    real, arrays = {"forget_to_cell": 2.0**-15, "input_to_cell": 2.0**-30 / sc, "output": 2.0**-30 / sh}, {}
+    for gate, name in enumerate(("input", "forget", "cell", "output")):
+        for first, source, scale in ((1, "input", sx), (5, "hidden", sh)):
+            weights = tensors[node.inputs[first + gate]]
+            arrays[f"{name}_gate_{source}_weights"] = weights.data
+            real[f"{name}_gate_{source}"] = float(f32(scale) * f32(pair(weights)[0])) / step
+        arrays[f"{name}_gate_bias"] = tensors[node.inputs[12 + gate]].data
+    for name, value in real.items():
+        numbers[f"{name}_multiplier"], numbers[f"{name}_shift"] = quantize_multiplier(value)
+    return numbers, {**arrays, "input_tensor": x}
+
+
 WRITERS = {
     "conv2d": layer, "depthwise_conv2d": layer, "fully_connected": layer, "average_pool_2d": pool, "max_pool_2d": pool,
     "add": pairwise, "mul": pairwise, "softmax": softmax, "svdf": svdf,
-    "transpose_conv": transpose_conv,
+    "transpose_conv": transpose_conv, "unidirectional_sequence_lstm": lstm,
 }  # fmt: skip
 
 
 def data_set(folder, graph, inputs):
     """Write it, and give what the oracles say of it."""
     op = graph.nodes[0].op
-    expected = (
-        steps(graph, [[row[None]] for row in inputs[0]], "cmsis-nn")[-1]
-        if op == "svdf"
-        else oracle.evaluate(graph, inputs, "tflite-micro")
-    )
+    if op == "svdf":
+        expected = steps(graph, [[row[None]] for row in inputs[0]], "cmsis-nn")[-1]
+    elif op == "unidirectional_sequence_lstm":
+        expected = steps(graph, [inputs], "cmsis-nn")[-1]
+    else:
+        expected = oracle.evaluate(graph, inputs, "tflite-micro")
     numbers, arrays = WRITERS[op](graph, *inputs)
-    write(folder, numbers, {**arrays, "output_ref": expected})
+    write(folder, numbers, {**arrays, "output" if "input_tensor" in arrays else "output_ref": expected})
     return expected
