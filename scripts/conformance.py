@@ -6,8 +6,7 @@ For each operator and dtype random models of that one operator are made (`tests.
 paddings, dilations, groups, zero points, coarse and fine scales, shifts both ways, activations, ties on purpose). They
 lie side by side in a file, which the real engine runs in a child process and hwsim simulates; every element is
 compared. Where hwsim says that an engine cannot run the operator, one model is put to the real engine, which must
-refuse it. With --only the page keeps its rows of all other operators; with another number of models nothing is
-written. The exit status is 1 if anything differs.
+refuse it. With --only the page keeps its other rows; with another number of models nothing is written. The exit status is 1 if anything differs.
 """
 
 import argparse
@@ -28,7 +27,7 @@ from hwsim.verify.reference import installed, run_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.random_graphs import MAKERS, dtypes, inputs_for, many  # noqa: E402
+from tests.random_graphs import MAKERS, dtypes, inputs_for, many, plain_dtypes  # noqa: E402
 from tests.random_more import STATEFUL  # noqa: E402
 
 MODELS, FILE_MODELS, SAMPLES, SEED = 200, 100, 3, 2026
@@ -72,17 +71,17 @@ def main() -> int:
     """Run everything, then write the page; 1 if something differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=MODELS, help="random models for each operator, dtype and engine")
-    parser.add_argument("--only", nargs="*", default=[], help="these operators; the page keeps its other rows")
+    parser.add_argument("--only", nargs="*", default=[], help="operators, or OPERATOR:DTYPE")
     options = parser.parse_args()
     kept = kept_cells(PAGE.read_text(), options.only) if options.only and options.models == MODELS else []
     cells = list(every_cell(options.only or sorted(MAKERS), options.models))
     if options.models == MODELS:
-        PAGE.write_text(page(sorted([*kept, *cells], key=lambda cell: cell.op)))
+        PAGE.write_text(page([*kept, *cells]))
     return int(any(cell.differing for cell in cells))
 
 
 def kept_cells(text: str, only: list[str]) -> list[Cell]:
-    """What the page says of the operators that are not run again; HwsimError where it tells of other engines."""
+    """What the page says of what is not run again; HwsimError where it tells of other engines."""
     if versions() not in text:
         raise HwsimError(f"{PAGE.name} is not about {versions()}; run every operator again, without --only")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
@@ -97,7 +96,15 @@ def kept_cells(text: str, only: list[str]) -> list[Cell]:
     for line in re.findall(r"^No engine runs: (.*)\.$", text, re.MULTILINE):
         pairs = [pair.split(" ") for pair in line.split(", ")]
         found += [Cell.of(op, dtype, engine, "refused by both") for op, dtype in pairs for engine in engines]
-    return [cell for cell in found if cell.op in MAKERS and cell.dtype in dtypes(cell.op) and cell.op not in only]
+    again = set(cases(only))
+    return [cell for cell in found if (cell.op, cell.dtype) in set(cases(MAKERS)) - again]
+
+
+def cases(only: Iterable[str]) -> list[tuple[str, str]]:
+    """Operators and dtypes; of 'OPERATOR:DTYPE' that one alone."""
+    split = [name.partition(":") for name in only]
+    every = [(op, wanted or dtype) for op, _, wanted in split for dtype in (*dtypes(op), *plain_dtypes(op))]
+    return list(dict.fromkeys(every))
 
 
 def versions() -> str:
@@ -107,7 +114,7 @@ def versions() -> str:
 
 def every_cell(ops: Iterable[str], models: int) -> Iterator[Cell]:
     """Every operator, dtype and engine."""
-    wanted = [(op, dtype, engine) for op in ops for dtype in dtypes(op) for engine in real_engines().values()]
+    wanted = [(op, dtype, engine) for op, dtype in cases(ops) for engine in real_engines().values()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the work is done in child processes
         for cell in pool.map(lambda case: compared(*case, models), wanted):
             print(cell.op, cell.dtype, cell.engine, cell, cell.refused, flush=True)
@@ -148,7 +155,8 @@ def refusal(op: str, dtype: str, engine: Engine) -> str:
 
 def page(cells: list[Cell]) -> str:
     """The page."""
-    engines = list(real_engines())
+    engines, order = list(real_engines()), cases(sorted(MAKERS))
+    cells = sorted(cells, key=lambda cell: order.index((cell.op, cell.dtype)))
     ran = [cell for cell in cells if not cell.refused]
     found = {(cell.op, cell.dtype, cell.engine): str(cell) for cell in cells}
     rows = [

@@ -304,6 +304,17 @@ def dtypes(op: str) -> tuple[str, ...]:
     return "int8", "uint8", "int16", *VARIANTS.get(op, ())
 
 
+PLAIN = ("int32", "int64", "float32", "bool")
+
+
+def plain_dtypes(op: str) -> tuple[str, ...]:
+    """Dtypes of values that stand for themselves: what operators that only move or compare values take besides."""
+    if op in ("maximum", "minimum", "concatenation", "pad"):
+        return PLAIN[:1] if op in ("concatenation", "pad") else PLAIN[:2]
+    moving = set(MAKERS_MOVES) - {"mul", "sub"} | {"reshape", "squeeze"}
+    return PLAIN if op in moving else ("int32", "float32") if op == "arg_max" else ()
+
+
 def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
     """`probe_inputs`, with floats over more than the range of the codes; every other sample of what is quantized lies
     half-way between codes, or on one, and what a root is taken of is not below 0.
