@@ -6,7 +6,8 @@ For each operator and dtype random models of that one operator are made (`tests.
 paddings, dilations, groups, zero points, coarse and fine scales, shifts both ways, activations, ties on purpose). They
 lie side by side in a file, which the real engine runs in a child process and hwsim simulates; every element is
 compared. Where hwsim says that an engine cannot run the operator, one model is put to the real engine, which must
-refuse it. With --only the page keeps its other rows; with another number of models nothing is written. The exit status is 1 if anything differs.
+refuse it. With --only the page keeps its other rows; with another number of models nothing is written. The exit status
+is 1 if anything differs.
 """
 
 import argparse

@@ -113,13 +113,13 @@ def data_set(
     options: Mapping[str, Attribute],
 ) -> DataSet:
     """The graph of one node that reads `tensors`, None where an input is absent."""
-    present = [tensor for tensor in tensors if tensor is not None]
+    present = [each for each in tensors if each is not None]
     made = (*present, tensor("output", None, zero_point, output.shape, output.dtype.name))
-    where = tuple(-1 if tensor is None else present.index(tensor) for tensor in tensors)
+    where = tuple(-1 if each is None else present.index(each) for each in tensors)
     node = Node(op, values.name or op, where, (len(present),), dict(options))
-    given = tuple(i for i, tensor in enumerate(present) if tensor.name in inputs)
-    graph = Graph(values.name or op, made, (node,), given, (len(present),))
-    return DataSet(graph, tuple(inputs[present[i].name] for i in given), output)
+    positions = tuple(i for i, each in enumerate(present) if each.name in inputs)
+    graph = Graph(values.name or op, made, (node,), positions, (len(present),))
+    return DataSet(graph, tuple(inputs[present[i].name] for i in positions), output)
 
 
 def bias(values: Values, channels: int, activations: str) -> Tensor:
@@ -133,26 +133,21 @@ def bias(values: Values, channels: int, activations: str) -> Tensor:
 
 def requantization(values: Values, channels: int) -> dict[str, Attribute]:
     """Output multipliers and shifts: an array of one per channel, or a number for all."""
-    found: dict[str, Attribute] = {}
-    for option, names in (
-        ("output_multiplier", ("output_mult", "output_multiplier")),
-        ("output_shift", ("output_shift",)),
-    ):
-        array = next((values.headers.arrays[name] for name in names if name in values.headers.arrays), None)
-        if array is not None and array.size not in (1, channels):
-            raise values.wrong(f"{names[0]!r} has {array.size} values; expected 1 or {channels}")
-        found[option] = (values.number(*reversed(names)),) if array is None else tuple(int(v) for v in array)
+    arrays, found = values.headers.arrays, dict[str, Attribute]()
+    for option, names in (("output_multiplier", ("output_mult",)), ("output_shift", ())):
+        stated = next((arrays[name] for name in (option, *names) if name in arrays), None)
+        if stated is not None and stated.size not in (1, channels):
+            raise values.wrong(f"{option!r} has {stated.size} values; expected 1 or {channels}")
+        found[option] = (values.number(option, *names),) if stated is None else tuple(int(v) for v in stated)
     return found
 
 
 def same_or_valid(values: Values, sizes: Shape, spans: Shape, strides: Shape, out: Shape, before: Shape) -> str:
     """Which padding leads from `sizes` to `out` with so much padding before."""
     expected = list(zip(out, before, strict=True))
+    axes = list(zip(sizes, spans, strides, strict=True))
     for padding in ("valid", "same"):
-        found = [
-            output_size(n, span, stride, 1, padding) for n, span, stride in zip(sizes, spans, strides, strict=True)
-        ]
-        if found == expected:
+        if [output_size(size, span, stride, 1, padding) for size, span, stride in axes] == expected:
             return padding
     raise UnsupportedError(
         f"{values.label}: padding {list(before)} and output {list(out)} are neither 'same' nor 'valid' for input "
