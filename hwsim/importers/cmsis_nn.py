@@ -55,7 +55,8 @@ def read_data_set(folder: str | PathLike[str], op: str | None = None) -> DataSet
 
 
 def _operator(values: Values) -> str:
-    """By a name that only the operator's headers define."""
+    """By the folder's name, or by one that only the operator's headers define."""
+    by_name = {"max_pool_2d": "maxpool", "average_pool_2d": "avgpool", "maximum": "maximum", "minimum": "minimum"}
     telling = {
         "transpose_conv": "pad_x_with_offset",
         "depthwise_conv2d": "ch_mult",
@@ -68,17 +69,14 @@ def _operator(values: Values) -> str:
         "pad": "pre_pad_n",
         "add": "left_shift",
         "mul": "input1_offset",
-        "conv2d": "output_mult",
+        "conv2d": "filter_x",
     }
-    for op, name in telling.items():
-        if name in values:
-            return op
-    by_name = {"max_pool_2d": "maxpool", "average_pool_2d": "avgpool", "maximum": "maximum", "minimum": "minimum"}
     for op, part in by_name.items():
         if part in values.name:
             return op
-    if "output_multiplier" in values:
-        return "fully_connected"
+    for op, name in telling.items():
+        if name in values:
+            return op
     raise UnsupportedError(f"{values.label}: its names tell no operator; name one of {', '.join(READERS)}")
 
 

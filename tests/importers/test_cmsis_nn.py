@@ -4,8 +4,10 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import hwsim
+from hwsim.cli import app
 from hwsim.errors import HwsimError, InputError, ModelFormatError, UnsupportedError
 from hwsim.importers.cmsis_nn import read_data_set
 from hwsim.verify import verify_data_set
@@ -87,6 +89,21 @@ def test_products_of_matrices(tmp_path):
     halves = np.floor(sums / 2 + 0.5) + 1
     arrays = {"lhs_input_tensor": a, "rhs_input_tensor": b, "output": np.clip(halves, -30, 127).astype(np.int8)}
     assert moves(tmp_path, "batch_matmul_1", numbers, arrays).exact
+
+
+def test_the_command_takes_the_folder(tmp_path):
+    folder, runner = tmp_path / "softmax", CliRunner()
+    graph = made("softmax", "int8", 2)
+    expected = data_set(folder, graph, [x[: graph.tensors[0].shape[0]] for x in inputs_for(graph, 1)])
+    found = runner.invoke(app, ["verify", str(folder)])
+    assert found.exit_code == 0, found.output
+    assert "cmsis-nn simulated against softmax" in found.output
+    config = (folder / "config_data.h").read_text()
+    write(folder, {}, {"output_ref": expected ^ 1})
+    (folder / "config_data.h").write_text(config)
+    assert runner.invoke(app, ["verify", str(folder), "--engine", "tflite-micro"]).exit_code == 1
+    refused = runner.invoke(app, ["verify", str(folder), "--against", "tflite-micro"]).exception
+    assert isinstance(refused, InputError) and "give --engine only" in str(refused)
 
 
 def test_what_does_not_fit_is_named(tmp_path):
