@@ -81,6 +81,8 @@ def _exp_negative(a: int, integer_bits: int) -> int:
     """exp(a) in Q0.15 for a <= 0. gemmlowp exp_on_negative_values on int16."""
     if a == 0:
         return 32767
+    if integer_bits > 5 and Fraction(a, 1 << (15 - integer_bits)) < -32:
+        return 0
     quarter = 1 << (13 - integer_bits)
     within = a % quarter - quarter
     x = wrap(_saturated(within << integer_bits) + 4096, 16)
@@ -111,10 +113,10 @@ def _logistic_q15(x: int) -> int:
     return y if x > 0 else 32767 - y
 
 
-def _tanh_q15(x: int) -> int:
+def _tanh_q15(x: int, integer_bits: int = 3) -> int:
     if x == 0:
         return 0
-    y = _saturated(wrap(_newton(_exp_negative(-abs(x), 4)) - 8192, 16) << 2)
+    y = _saturated(wrap(_newton(_exp_negative(-abs(x), integer_bits + 1)) - 8192, 16) << 2)
     return y if x > 0 else -y
 
 

@@ -27,7 +27,7 @@ from tests.naive.rounding import (
     wrap,
 )
 from tests.naive.softmax import one_over_one_plus
-from tests.oracle_int16 import _exp_negative, _interpolated, _logistic_q15, _newton, _saturated
+from tests.oracle_int16 import _interpolated, _logistic_q15, _saturated, _tanh_q15
 from tests.oracle_moves import _fill, _list
 
 Array = np.ndarray[Any, Any]
@@ -404,7 +404,9 @@ def assign_variable(options: Any, tensors: Any, values: Any, output: Any, engine
 
 
 def svdf(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -> Array:
-    """TFLite reference/svdf.h; TFLM svdf_common.cc, scales in float64."""
+    """TFLite reference/svdf.h; TFLM svdf_common.cc, scales in float64; CMSIS-NN arm_svdf_s8.c, without a zero point of
+    the state, and with limits of 16 bits.
+    """
     x, features, times, bias, state = values
     kind: Any = np.float32 if engine.startswith("l") or engine == "xnnpack" else np.float64
     rounded = single_rounding if engine == "cmsis-nn-single-rounding" else double_rounding
@@ -412,12 +414,14 @@ def svdf(options: Any, tensors: Any, values: Any, output: Tensor, engine: str) -
     into = quantize_multiplier(float(scales[0] * scales[1] / scales[3]))
     onward = quantize_multiplier(float(scales[3] * scales[2] / scales[4]))
     zero, state_zero, out_zero = _pair(tensors[0])[1], _pair(tensors[4])[1], _pair(output)[1]
-    (filters, memory), bits = times.shape, 8 * state.dtype.itemsize
+    (filters, memory), bits, limits = times.shape, 8 * state.dtype.itemsize, type_range(state.dtype)
+    if engine == "cmsis-nn":
+        state_zero, limits = 0, type_range("int16")
     for n in range(x.shape[0]):
         for f in range(filters):
             past = [int(v) for v in state[n, f * memory + 1 : (f + 1) * memory]]
             total = sum(int(w) * (int(v) - zero) for w, v in zip(features[f], x[n], strict=True))
-            latest = clamp(rounded(wrap(total), *into), *type_range(state.dtype)) + state_zero
+            latest = clamp(rounded(wrap(total), *into), *limits) + state_zero
             state[n, f * memory : (f + 1) * memory] = [*past, wrap(latest, bits)]
 
     def source(index: tuple[int, ...]) -> int:
@@ -459,9 +463,7 @@ def unidirectional_sequence_lstm(options: Any, tensors: Any, values: Any, output
     def tanh(v: int, at: int) -> int:
         """Of v * 2^at."""
         if not micro:
-            bits = 15 + at
-            y = _saturated(wrap(_newton(_exp_negative(-abs(v), bits + 1)) - 8192, 16) << 2) if v else 0
-            return y if v >= 0 else -y
+            return _tanh_q15(v, 15 + at)
         left = 12 + at
         v = 3 * v << left if left >= 0 else half_up(Fraction(3 * v, 1 << -left))
         r = _interpolated(abs(v), 8)

@@ -10,11 +10,12 @@ from hwsim.graph import Graph, Node, Tensor
 from hwsim.graph.probes import probe_inputs
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
-from tests.random_more import LITERT, MAKERS_MORE
+from tests.random_more import LITERT, MAKERS_MORE, MICRO_ONLY
 from tests.random_moves import MAKERS_MOVES
 from tests.random_products import MAKERS_PRODUCTS
 
 Generator = np.random.Generator
+PLAIN = ("int32", "int64", "float32", "bool")
 
 
 def scale(g: Generator, low: float = 0.01, high: float = 0.1) -> float:
@@ -249,7 +250,7 @@ def concatenation(g: Generator, dtype: str) -> Graph:
     axis, shape = int(pick(g, 1, 2, 3)), [1, *(int(v) for v in g.integers(1, 6, 3))]
     shapes = [tuple(n if i != axis else int(g.integers(1, 9)) for i, n in enumerate(shape)) for _ in range(2)]
     out = tuple(n if i != axis else shapes[0][axis] + shapes[1][axis] for i, n in enumerate(shapes[0]))
-    forms = [(scale(g), zero_point(g, dtype)) for _ in range(3)]
+    forms: list[Any] = [(None, 0) if dtype in PLAIN else (scale(g), zero_point(g, dtype)) for _ in range(3)]
     if dtype == "int8" or pick(g, True, False):
         forms = forms[:1] * 3
     tensors = [tensor(n, s, dtype, *f) for n, s, f in zip("aby", (*shapes, out), forms, strict=True)]
@@ -267,8 +268,8 @@ def pad(g: Generator, dtype: str) -> Graph:
     shape, widths = (1, *(int(v) for v in g.integers(1, 6, 3))), g.integers(0, 3, (4, 2))
     widths[0] = 0
     out = tuple(int(n + w.sum()) for n, w in zip(shape, widths, strict=True))
-    s, z = scale(g), zero_point(g, dtype)
-    return single("pad", [tensor("x", shape, dtype, s, z), constant("w", widths)], tensor("y", out, dtype, s, z))
+    form = (None, 0) if dtype in PLAIN else (scale(g), zero_point(g, dtype))
+    return single("pad", [tensor("x", shape, dtype, *form), constant("w", widths)], tensor("y", out, dtype, *form))
 
 
 MAKERS: dict[str, Callable[[Generator, str], Graph]] = {
@@ -299,7 +300,17 @@ FULLY_CONNECTED with one scale, as TFLM wants it, or with many); QUANTIZE from o
 
 def dtypes(op: str) -> tuple[str, ...]:
     """What the maker of `op` takes."""
-    return LITERT[op] if op in MAKERS_MORE else ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
+    if op in MAKERS_MORE:
+        return (*LITERT[op], *MICRO_ONLY.get(op, ()))
+    return "int8", "uint8", "int16", *VARIANTS.get(op, ())
+
+
+def plain_dtypes(op: str) -> tuple[str, ...]:
+    """Dtypes of values that stand for themselves: what operators that only move or compare values take besides."""
+    if op in ("maximum", "minimum"):
+        return "int32", "int64"
+    moving = set(MAKERS_MOVES) - {"mul", "sub"} | {"reshape", "squeeze", "concatenation", "pad"}
+    return PLAIN if op in moving else ("int32", "float32") if op == "arg_max" else ()
 
 
 def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:

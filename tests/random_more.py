@@ -231,6 +231,7 @@ def assign_variable(g: Generator, dtype: str) -> Graph:
 
 
 def svdf(g: Generator, dtype: str) -> Graph:
+    """With a state of int16, of int8 for 'int8_state'."""
     depth, rank, units, memory = (int(v) for v in g.integers(1, 9, 4))
     filters, state_dtype = rank * units, "int16" if dtype == "int8" else "int8"
     x = tensor("x", (1, depth), "int8", *form(g, "int8"))
@@ -239,12 +240,15 @@ def svdf(g: Generator, dtype: str) -> Graph:
                    data=codes(g, (filters, memory), state_dtype))  # fmt: skip
     fine = 32767 if state_dtype == "int16" else 127
     reach = x.scale * features.scale * 74 * 74 * np.sqrt(depth)
-    state = tensor("s", (1, filters * memory), state_dtype, float(np.float32(reach * g.uniform(1, 4) / fine)),
+    coarse = [bool(pick(g, True, False, False)) for _ in range(2)]  # multipliers that tell roundings apart
+    into = x.scale * features.scale / g.uniform(0.05, 0.7) if coarse[0] else reach * g.uniform(1, 4) / fine
+    state = tensor("s", (1, filters * memory), state_dtype, float(np.float32(into)),
                    0 if state_dtype == "int16" else int(g.integers(-20, 20)))  # fmt: skip
     state = Tensor("s", state.shape, state_dtype, state.format, is_variable=True)
     bias = tensor("b", (units,), "int32", float(np.float32(state.scale * times.scale)),
                   data=g.integers(-20000, 20000, units))  # fmt: skip
     far = reach * times.scale * (fine / 1.7) * np.sqrt(rank * memory) / 127 * g.uniform(0.3, 1)
+    far = state.scale * times.scale / g.uniform(0.05, 0.7) if coarse[1] else far
     y = tensor("y", (1, units), "int8", float(np.float32(far)), int(g.integers(-128, 128)))
     return single("svdf", [x, features, times, bias, state], y, rank=rank, activation="relu")
 
@@ -265,7 +269,7 @@ def unidirectional_sequence_lstm(g: Generator, dtype: str) -> Graph:
         inputs[12 + gate] = tensor(f"b{gate}_", (cells,), "int32" if kind == "int8" else "int64", bias_scale,
                                    data=g.integers(-3000, 3000, cells))  # fmt: skip
     hidden = Tensor("h", (batch, cells), kind, Affine.per_tensor(*hidden_form), is_variable=True)
-    cell = Tensor("c", (batch, cells), "int16", Affine.per_tensor(2.0 ** -int(g.integers(10, 13))), is_variable=True)
+    cell = Tensor("c", (batch, cells), "int16", Affine.per_tensor(2.0 ** -int(g.integers(9, 16))), is_variable=True)
     inputs[18:20] = [hidden, cell]
     y = tensor("y", (batch, steps, cells), kind, *hidden_form)
     graph = single("unidirectional_sequence_lstm", inputs, y, activation="tanh",
@@ -312,5 +316,12 @@ LITERT = {
     "unidirectional_sequence_lstm": ("int8",),
 }
 """What LiteRT's optimized kernels take, as measured."""
+
+MICRO_ONLY = {
+    "squared_difference": ("int16",),
+    "svdf": ("int8_state",),
+    "unidirectional_sequence_lstm": ("int16",),
+}
+"""What TensorFlow Lite Micro takes besides."""
 
 STATEFUL = ("svdf", "unidirectional_sequence_lstm", "read_variable", "assign_variable")

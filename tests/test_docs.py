@@ -9,6 +9,7 @@ import hwsim
 from hwsim.cost_models.fit import fit
 from hwsim.cost_models.measurements import read_measurements
 from hwsim.targets import read
+from tests.random_graphs import MAKERS, dtypes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,6 +21,16 @@ def test_example_runs(page, code):
     if "import torch" in code:
         pytest.importorskip("torch", reason="needs PyTorch: pip install 'hwsim[torch]'")
     exec(compile(code, str(page), "exec"), {})
+
+
+def test_conformance_covers_every_operator_and_nothing_differs():
+    page = (ROOT / "docs" / "conformance.md").read_text()
+    nobody = re.search(r"^No engine runs: (.*)\.$", page, re.MULTILINE)[1].split(", ")
+    for op in MAKERS:
+        for dtype in dtypes(op):
+            assert f"| {op} | {dtype} |" in page or f"{op} {dtype}" in nobody
+    cells = re.findall(r"\| (\d+) of [\d,]+ ", page)
+    assert len(cells) > 1000 and set(cells) == {"0"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

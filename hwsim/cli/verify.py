@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def verify(
     model: Annotated[
-        Path | None, typer.Argument(help="a .tflite or .hwsim file; with --golden LAYER.npz none", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="a .tflite or .hwsim file, or a folder with a data set of CMSIS-NN; with --golden LAYER.npz none",
+            show_default=False,
+        ),
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="the real engine to run; default: the one that --engine simulates")
@@ -42,11 +46,16 @@ def verify(
 ) -> None:
     """Compare every tensor with a real engine or a recording; explain the first difference."""
     from hwsim.reports.console import check_facts, print_check, print_json
+    from hwsim.verify import verify_data_set
 
     if sum(option is not None for option in (golden, against, other)) > 1:
         raise InputError("--golden, --against and --simulated exclude each other; give one of them")
     announce_compilation()
-    if model is None:
+    if model is not None and model.is_dir():
+        if any(option is not None for option in (golden, against, other, input)):
+            raise InputError(f"{model}: is a folder, whose data set has its own input and output; give --engine only")
+        check = verify_data_set(model, engine=engine or "cmsis-nn")
+    elif model is None:
         check = _verify_layer(golden, engine, input)
     elif golden is None and against is None and engine is None and other is None:
         raise InputError(

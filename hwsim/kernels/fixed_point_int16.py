@@ -39,7 +39,9 @@ def exp_on_quarter_int16(value):
 
 @kernel
 def exp_of_negative_int16(value, integer_bits):
-    """exp of a value < 0 with `integer_bits` integer bits, at most 5, as Q0.15."""
+    """exp of a value < 0 with `integer_bits` integer bits, at most 7, as Q0.15; below -32 it is 0."""
+    if integer_bits > 5 and value < -(np.int64(1) << np.int64(20 - integer_bits)):
+        return np.int64(0)
     fraction_bits = 15 - integer_bits
     quarter = np.int64(1) << np.int64(fraction_bits - 2)
     within = (np.int64(value) & (quarter - np.int64(1))) - quarter

@@ -18,7 +18,8 @@ class SvdfParams(NamedTuple):
     zero_points : of input, state and output
     features, times : multiplier and shift
     rank : filters that are summed into one output
-    state_limits, limits : the smallest and largest code of the state and of the output
+    state_codes : the smallest and largest code of the state's dtype, beyond which it wraps
+    state_limits, limits : what the state and the output are limited to
     once : whether sums are rounded once
     """
 
@@ -26,6 +27,7 @@ class SvdfParams(NamedTuple):
     features: tuple[int, int]
     times: tuple[int, int]
     rank: int
+    state_codes: tuple[int, int]
     state_limits: tuple[int, int]
     limits: tuple[int, int]
     once: bool
@@ -56,8 +58,8 @@ def svdf(rows, features, times, bias, p, state, out):
             for k in range(rows.shape[1]):
                 total += np.int64(features[f, k]) * (np.int64(rows[n, k]) - np.int64(p.zero_points[0]))
             value = rounded(wrap_int32(total), p.features[0], p.features[1], p.once)
-            low, high = np.int64(p.state_limits[0]), np.int64(p.state_limits[1])
-            moved = clamp(value, low, high) + np.int64(p.zero_points[1])
+            moved = clamp(value, np.int64(p.state_limits[0]), np.int64(p.state_limits[1])) + np.int64(p.zero_points[1])
+            low, high = np.int64(p.state_codes[0]), np.int64(p.state_codes[1])
             state[n, f, memory - 1] = ((moved - low) & (high - low)) + low
         for unit in range(out.shape[1]):
             total = np.int64(bias[unit])

@@ -15,8 +15,9 @@ from hwsim.engines._profile import BYTES
 from hwsim.errors import GraphError, UnsupportedError
 from hwsim.graph import Affine, Grouped, Levels, NodeView
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
-from hwsim.ops._base import Op, RuleChoice, RuleFor, code_limits, limits, symmetric_int16
-from hwsim.quantizers.multiplier import SCALE_PRECISIONS, activation_bounds, effective_scale, quantize_multiplier
+from hwsim.ops._base import Op, RuleChoice, RuleFor, limits, symmetric_int16
+from hwsim.ops._stated import output_bounds, stated_real
+from hwsim.quantizers.multiplier import SCALE_PRECISIONS, effective_scale, narrowed, quantize_multiplier
 
 LARGEST_SHIFT = 30
 LARGEST_SHIFT_INT64 = 14
@@ -63,6 +64,8 @@ def layers_of_others() -> dict[str, dict[str, RuleFor]]:
 
 class Accumulating(Op):
     """An operator that sums products into int32, then requantizes per output channel."""
+
+    stated = ("output_multiplier", "output_shift", "output_minimum", "output_maximum")
 
     accumulators: ClassVar[tuple[str, ...]] = ()
     """Ways to sum other than exactly that `bind` knows."""
@@ -148,13 +151,17 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
             f"{view.label}: shift[{worst}] is {shift[worst]}; must be in [-31, {largest}]: "
             f"the output scale {output.scale!r} is too small for its inputs"
         )
-    low, high = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, code_limits(output))
-    stage = OutputStage(ROUNDINGS[rounding], multiplier, shift, scale, output.zero_point, low, high)
+    stage = OutputStage(ROUNDINGS[rounding], multiplier, shift, scale, output.zero_point, *output_bounds(view))
     return stage._replace(bias=_float_bias(view, channels)) if rule.algorithm == "float32_bias" else stage
 
 
 def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.float64]:
-    """input scale * weight scale / output scale for every output channel, in the rule's precision."""
+    """input scale * weight scale / output scale for every output channel, in the rule's precision; or what the node
+    states, which only float32 and narrow multipliers round.
+    """
+    stated = stated_real(view, "output", channels)
+    if stated is not None:
+        return narrowed(stated.astype(np.float32).astype(np.float64) if rule.scale == "float32" else stated, rule.scale)
     weights = view.input(1)
     if weights.format is None:
         raise GraphError(f"{view.label}: weights {weights.name!r} have no scale; a quantized layer needs one")

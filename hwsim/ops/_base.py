@@ -20,6 +20,12 @@ Step = Callable[[Arrays, Arrays], None]
 """Computes a node: (inputs, outputs), each array of shape (samples, *declared shape); absent inputs are empty arrays.
 """
 
+STATED = (
+    "output_multiplier", "output_shift", "input_multiplier", "input_shift", "left_shift", "state_multiplier",
+    "state_shift", "gate_multiplier", "gate_shift", "cell_multiplier", "cell_shift", "output_minimum", "output_maximum",
+)  # fmt: skip
+"""Options by which a node of any file format states integers in place of scales; see `_stated`."""
+
 RuleChoice = Callable[[NodeView], Rule | None]
 """Gives a node's rule, or None where this rule set leaves the node to the next one."""
 
@@ -44,6 +50,9 @@ class Op:
     rules: ClassVar[Mapping[str, Mapping[str, RuleFor]]]
     state: ClassVar[tuple[int, ...]] = ()
     """Positions of the inputs that are state, which the node may overwrite in place."""
+
+    stated: ClassVar[tuple[str, ...]] = ()
+    """Which of `STATED` the operator takes."""
 
     def signature(self, view: NodeView) -> str:
         """The dtypes that choose the rule, here the first input's."""
@@ -88,7 +97,12 @@ class Op:
         return list(dict.fromkeys(rule for rule in found if rule is not None))
 
     def check(self, view: NodeView) -> None:
-        """Compare the shapes that the file declares with those that follow from the inputs."""
+        """Compare the shapes that the file declares with those that follow from the inputs; refuse what is stated for
+        nothing.
+        """
+        for name in STATED:
+            if name in view.attributes and name not in self.stated:
+                raise UnsupportedError(f"{view.label}: states {name!r}, which this operator does not take")
         for tensor, shape in zip(view.outputs, self.infer_shapes(view), strict=True):
             if tensor.shape != shape:
                 raise ShapeError(

@@ -6,13 +6,13 @@ from typing import Any
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, rank
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, merge_batch, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
+from hwsim.ops._stated import output_bounds
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import pool
 from hwsim.ops._window import window
-from hwsim.quantizers.multiplier import activation_bounds
 
 
 class Pool2d(Op):
@@ -29,6 +29,7 @@ class Pool2d(Op):
             "activation": "FusedActivationFunction",
         },
     )
+    stated = ("output_minimum", "output_maximum")
     rules = {
         "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("integer")),
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("integer")),
@@ -59,7 +60,7 @@ class Pool2d(Op):
             raise ShapeError(
                 f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal"
             )
-        low, high = output_ends(view)
+        low, high = output_bounds(view)
         frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))
         kernel = self.kernel()
 
@@ -72,9 +73,3 @@ class Pool2d(Op):
             return pool(self.name, frame, low, high, merge_batch(inputs[0]), merge_batch(outputs[0]))
 
         return FixableStep(step, fixed)
-
-
-def output_ends(view: NodeView) -> tuple[int, int]:
-    """The smallest and the largest code that the fused activation lets through."""
-    output = view.output()
-    return activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype))

@@ -15,7 +15,8 @@ from hwsim.kernels.onnxruntime import add_onnxruntime, mul_onnxruntime
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Step, limits
 from hwsim.ops._elementwise import sample_rows
-from hwsim.quantizers.multiplier import SIGNIFICANT_BITS, activation_bounds, narrowed, quantize_multiplier
+from hwsim.ops._stated import from_scales_only, output_bounds
+from hwsim.quantizers.multiplier import SIGNIFICANT_BITS, narrowed, quantize_multiplier
 
 Array = NDArray[Any]
 
@@ -151,6 +152,5 @@ def _centered(rows: Array, tensor: Any) -> Array:
 
 
 def _bounds(view: NodeView) -> tuple[int, int]:
-    output = view.output()
-    activation = view.text("activation", "none")
-    return activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
+    from_scales_only(view)
+    return output_bounds(view)

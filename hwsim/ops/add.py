@@ -22,7 +22,7 @@ from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.ops._rescaled import EACH, SUMS, fused_sum, rescaled_sum
-from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
+from hwsim.ops._sums import STATED_SUM, check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
 from hwsim.ops._vector_moves import operands
 
@@ -44,6 +44,7 @@ class Add(Op):
     name = "add"
     sources = {"tflite": "ADD"}
     options = TfliteOptions("AddOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
+    stated = STATED_SUM
     rules = {
         "litert-reference": dict.fromkeys(VECTORS, Rule("tflite")),
         "litert-optimized": dict.fromkeys(VECTORS, Rule("tflite_simd")),

@@ -10,7 +10,8 @@ from hwsim.kernels.pooling import average_pool_2d, average_pool_2d_truncated
 from hwsim.ops import _onnxruntime
 from hwsim.ops._base import Arrays, Step, merge_batch
 from hwsim.ops._float import average_pool_2d as float_average_pool_2d
-from hwsim.ops._pooling import Pool2d, output_ends
+from hwsim.ops._pooling import Pool2d
+from hwsim.ops._stated import output_bounds
 from hwsim.ops._window import window
 
 
@@ -29,7 +30,7 @@ class AveragePool2d(Pool2d):
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == _onnxruntime.FLOAT32:
-            return _onnxruntime.average_pool(view, output_ends(view))
+            return _onnxruntime.average_pool(view, output_bounds(view))
         return _truncated(view) if rule.algorithm == "truncated" else super().bind(view, rule)
 
 
@@ -38,7 +39,7 @@ def _truncated(view: NodeView) -> Step:
     source, output = view.input(0), view.output()
     if source.format is None or not source.format.same_as(output.format):
         raise ShapeError(f"{view.label}: input has {source.format}, output {output.format}; pooling needs them equal")
-    ends = output_ends(view)
+    ends = output_bounds(view)
     frame, _, _ = window(view, view.integer("filter_h"), view.integer("filter_w"))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:

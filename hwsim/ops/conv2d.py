@@ -30,6 +30,8 @@ from hwsim.ops._float import conv2d as float_conv2d
 from hwsim.ops._vector_layer import ConvLayer, fits
 from hwsim.ops._window import window
 
+MICRO = Rule("double_rounding")
+
 
 def _groups(view: NodeView) -> int:
     return view.input(0).shape[3] // view.input(1).shape[3]
@@ -43,6 +45,12 @@ def _ungrouped(rule: Rule) -> RuleFor:
 def _optimized_int16(view: NodeView) -> Rule | None:
     rule = litert_int16(Rule("double_half_up"), None)(view)
     return rule if _groups(view) == 1 else None
+
+
+def _cmsis_int16(view: NodeView) -> Rule | None:
+    """Without a bias, CMSIS-NN sums in int32. Source: TFLM micro/kernels/cmsis_nn/conv.cc, EvalInt16x8."""
+    rule = micro_int16(MICRO)(view)
+    return MICRO if view.optional(2) is None else rule
 
 
 class Conv2d(Accumulating):
@@ -75,7 +83,8 @@ class Conv2d(Accumulating):
             "int16": _optimized_int16,
         },
         "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
-        "tflite-micro": {"int8": Rule("double_rounding"), "int16": micro_int16(Rule("double_rounding"))},
+        "tflite-micro": {"int8": MICRO, "int16": micro_int16(MICRO)},
+        "cmsis-nn": {"int16": _cmsis_int16},
         "float": FLOATS,
         **layers_of_others(),
     }

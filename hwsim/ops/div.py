@@ -6,11 +6,11 @@ from hwsim.engines import Rule
 from hwsim.errors import InputError
 from hwsim.graph import NodeView
 from hwsim.kernels.div import div
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._byte_function import multiplier_of
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._float import FLOAT, FLOATS, Reals, binary
-from hwsim.quantizers.multiplier import activation_bounds
+from hwsim.ops._stated import output_bounds
 
 
 class Div(Op):
@@ -39,9 +39,8 @@ class Div(Op):
         first, second, output = view.input(0), view.input(1), view.output()
         scale = np.float32(first.scale) / (np.float32(second.scale) * np.float32(output.scale))
         multiplier, shift = multiplier_of(scale)
-        zero_points, activation = (first.zero_point, second.zero_point), view.text("activation", "none")
-        bounds = activation_bounds(activation, output.scale, output.zero_point, limits(output.dtype))
-        rest = (zero_points, multiplier, shift, output.zero_point, *bounds)
+        zero_points = first.zero_point, second.zero_point
+        rest = (zero_points, multiplier, shift, output.zero_point, *output_bounds(view))
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             left, right = sample_rows(inputs[0], output.shape), sample_rows(inputs[1], output.shape)

@@ -12,6 +12,7 @@ from hwsim.kernels.conv2d import Window
 from hwsim.kernels.fully_connected import fully_connected, fully_connected_int16_pairs
 from hwsim.ops._accumulating import (
     BIAS_TYPE,
+    REDUCED_INT64,
     SUMS_INT64,
     Accumulating,
     bias_or_zeros,
@@ -59,6 +60,14 @@ def _micro(view: NodeView) -> Rule:
     return Rule("double_rounding")
 
 
+def _cmsis_int16(view: NodeView) -> Rule | None:
+    """CMSIS-NN sums in int64. Source: TFLM micro/kernels/cmsis_nn/fully_connected.cc, EvalQuantizedInt16."""
+    bias = view.optional(2)
+    if bias is not None and bias.dtype != "int64":
+        raise UnsupportedError(f"{view.label}: bias is {bias.dtype}; CMSIS-NN reads it as int64")
+    return micro_int16(REDUCED_INT64)(view)
+
+
 class FullyConnected(Accumulating):
     """A fully connected layer; leading axes of the input are rows."""
 
@@ -86,6 +95,7 @@ class FullyConnected(Accumulating):
             "int8": _micro,
             "int16": micro_int16(Rule("double_rounding")),
         },
+        "cmsis-nn": {"int16": _cmsis_int16},
         "float": FLOATS,
         **layers_of_others(),
     }

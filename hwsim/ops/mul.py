@@ -7,15 +7,16 @@ from hwsim.graph import NodeView
 from hwsim.kernels.mul import MulParams, mul_tflite, mul_tflite_simd, mul_xnnpack
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage
 from hwsim.kernels.single_rounding import mul_single_rounding
-from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, symmetric_int16
+from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule, symmetric_int16
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
 from hwsim.ops._rescaled import PRODUCTS, rescaled_product
+from hwsim.ops._stated import output_bounds, stated_real
 from hwsim.ops._vector_elementwise import LARGEST_PRODUCT, vector_product
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_moves import operands
-from hwsim.quantizers.multiplier import activation_bounds, quantize_multiplier
+from hwsim.quantizers.multiplier import quantize_multiplier
 
 VECTORS = {"int8": 16, "uint8": 8}
 """Elements that LiteRT's vector loop takes at a time."""
@@ -35,6 +36,7 @@ class Mul(Op):
     name = "mul"
     sources = {"tflite": "MUL"}
     options = TfliteOptions("MulOptions", {"activation": "FusedActivationFunction"})
+    stated = ("output_multiplier", "output_shift", "output_minimum", "output_maximum")
     rules = {
         "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite", "float32")),
         "litert-optimized": {"int8": Rule("tflite_simd", "float32"), "uint8": Rule("tflite_simd", "float32")},
@@ -101,8 +103,11 @@ def _vector(view: NodeView) -> tuple[int, int, bool]:
 
 
 def _scale(view: NodeView, precision: str) -> float:
-    """The real multiplier; LiteRT and XNNPACK form it in float32, TFLM in float64."""
+    """The real multiplier, where the node does not state it; LiteRT and XNNPACK form it in float32, TFLM in float64."""
     kind = np.float32 if precision == "float32" else np.float64
+    stated = stated_real(view, "output", 1)
+    if stated is not None:
+        return float(kind(stated[0]))
     first, second, output = (kind(t.scale) for t in (view.input(0), view.input(1), view.output()))
     return float(first * second / output)
 
@@ -111,9 +116,8 @@ def _params(view: NodeView, rule: Rule) -> MulParams:
     first, second, output = view.input(0), view.input(1), view.output()
     scale = _scale(view, rule.scale)
     multiplier, shift = quantize_multiplier(scale)
-    bounds = activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype))
     zero_points = first.zero_point, second.zero_point
-    return MulParams(zero_points, int(multiplier[0]), int(shift[0]), scale, output.zero_point, *bounds)
+    return MulParams(zero_points, int(multiplier[0]), int(shift[0]), scale, output.zero_point, *output_bounds(view))
 
 
 OP = Mul()

@@ -19,6 +19,7 @@ from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT
 from hwsim.ops._float import softmax as float_softmax
 from hwsim.ops._ibert import CODES, RULE, ibert_softmax
+from hwsim.ops._stated import from_scales_only, stated_real
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import softmax as vector_softmax
 from hwsim.quantizers.expf import expf
@@ -34,6 +35,7 @@ class Softmax(Op):
     name = "softmax"
     sources = {"tflite": "SOFTMAX"}
     options = TfliteOptions("SoftmaxOptions", {"beta": "Beta"})
+    stated = ("input_multiplier", "input_shift")
     rules = {
         "litert-reference": {
             "int8>int8": Rule("fixed_point"),
@@ -64,10 +66,12 @@ class Softmax(Op):
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == RULE:
+            from_scales_only(view)
             return ibert_softmax(view, _beta(view))
         if rule == FLOAT:
             return float_softmax(view)
         if rule == _onnxruntime.FLOAT32 and _beta(view) == 1.0:
+            from_scales_only(view)
             return _onnxruntime.softmax(view)
         if rule.algorithm == "tables" and view.input(0).dtype == "int16":
             return _tables(view, narrow=rule.scale == "float32")
@@ -102,7 +106,9 @@ def _beta(view: NodeView) -> float:
 
 def _fixed_point(view: NodeView) -> NDArray[np.int64]:
     """Exponentials by distance from the largest code."""
-    real = min(_beta(view) * view.input(0).scale * 2.0 ** (31 - INPUT_INTEGER_BITS), 2.0**31 - 1)
+    stated = stated_real(view, "input", 1)
+    scale = _beta(view) * view.input(0).scale
+    real = min(scale * 2.0 ** (31 - INPUT_INTEGER_BITS), 2.0**31 - 1) if stated is None else stated[0]
     multiplier, shift = (int(part[0]) for part in quantize_multiplier(real))
     furthest = ((1 << INPUT_INTEGER_BITS) - 1) * 2.0 ** (31 - INPUT_INTEGER_BITS) / 2.0**shift
     table = np.empty(256, np.int64)
@@ -112,6 +118,7 @@ def _fixed_point(view: NodeView) -> NDArray[np.int64]:
 
 def _float_table(view: NodeView) -> NDArray[np.float32]:
     """Exponentials by distance from the largest code."""
+    from_scales_only(view)
     step = np.float32(-view.input(0).scale) * np.float32(_beta(view))
     return expf(step * np.arange(256, dtype=np.float32))
 
@@ -121,8 +128,9 @@ def _tables(view: NodeView, *, narrow: bool) -> Step:
     symmetric_int16(view, [view.input(0), view.output()])
     exponentials, reciprocals = _int16_tables(narrow)
     scale, beta = np.float32(view.input(0).scale), np.float32(_beta(view))
-    product = float(scale) * float(beta) if narrow else float(scale * beta)
-    multiplier, shift = (int(part[0]) for part in quantize_multiplier(product / (10.0 / 65535.0)))
+    product, stated = float(scale) * float(beta) if narrow else float(scale * beta), stated_real(view, "input", 1)
+    real = product / (10.0 / 65535.0) if stated is None else stated[0]
+    multiplier, shift = (int(part[0]) for part in quantize_multiplier(real))
     depth = view.input(0).shape[-1]
 
     def step(inputs: Arrays, outputs: Arrays) -> None:

@@ -12,7 +12,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
-from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
+from hwsim.ops._sums import STATED_SUM, check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
 from hwsim.ops._vector_moves import operands
 
@@ -23,6 +23,7 @@ class Sub(Op):
     name = "sub"
     sources = {"tflite": "SUB"}
     options = TfliteOptions("SubOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
+    stated = STATED_SUM
     rules = {
         "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite")),
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},

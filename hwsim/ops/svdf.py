@@ -5,19 +5,23 @@ from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.errors import GraphError, ShapeError
-from hwsim.graph import NodeView
+from hwsim.graph import NodeView, Tensor
 from hwsim.kernels.svdf import SvdfParams, svdf
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, merge_batch, no_rule, rank
 from hwsim.ops._byte_function import multiplier_of
+from hwsim.ops._stated import output_bounds, stated_real
 from hwsim.quantizers.multiplier import effective_scale
 
 BIAS, STATE = 3, 4
+WRAPPING = Rule("double_rounding_wrapping")
 
 
 class Svdf(Op):
-    """int8 in and out; the state and the weights over time are int16, in TFLM int8 as well.
+    """int8 in and out; the state and the weights over time are int16, in TFLM int8 as well. CMSIS-NN knows no zero
+    point of an int8 state, limits it to 16 bits and stores the lower 8.
 
-    Source: LiteRT tflite/kernels/svdf.cc; TFLM micro/kernels/svdf_common.cc.
+    Source: LiteRT tflite/kernels/svdf.cc; TFLM micro/kernels/svdf_common.cc, cmsis_nn/svdf.cc; ARM-software/CMSIS-NN
+    Source/SVDFunctions/arm_svdf_s8.c.
     """
 
     name = "svdf"
@@ -36,8 +40,17 @@ class Svdf(Op):
             "int8>int16": Rule("double_rounding"),
             "int8>int8": Rule("double_rounding"),
         },
+        "cmsis-nn": {"int8>int8": WRAPPING},
     }
     state = (STATE,)
+    stated = (
+        "state_multiplier",
+        "state_shift",
+        "output_multiplier",
+        "output_shift",
+        "output_minimum",
+        "output_maximum",
+    )
 
     def signature(self, view: NodeView) -> str:
         return f"{view.input(0).dtype}>{view.input(STATE).dtype}"
@@ -62,7 +75,7 @@ class Svdf(Op):
         return view.input(0).shape[0] * features[0] * (features[1] + times[1])
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule.algorithm not in ("double_rounding", "single_rounding"):
+        if rule.algorithm not in ("double_rounding", "single_rounding", WRAPPING.algorithm):
             raise no_rule(view, rule)
         features, times = view.constant(1), view.constant(2)
         if features.dtype != np.int8 or times.dtype != view.input(STATE).dtype:
@@ -90,24 +103,26 @@ def _bias(view: NodeView, units: int) -> NDArray[np.int32]:
 
 
 def _params(view: NodeView, rule: Rule) -> SvdfParams:
-    source, state, output = view.input(0), view.input(STATE), view.output()
-    into = _ratio(source.scale, view.input(1).scale, state.scale, rule)
-    onward = _ratio(state.scale, view.input(2).scale, output.scale, rule)
+    source, state, output, wraps = view.input(0), view.input(STATE), view.output(), rule == WRAPPING
     return SvdfParams(
-        (source.zero_point, state.zero_point, output.zero_point),
-        into,
-        onward,
+        (source.zero_point, 0 if wraps else state.zero_point, output.zero_point),
+        _multiplier(view, "state", (source, view.input(1), state), rule),
+        _multiplier(view, "output", (state, view.input(2), output), rule),
         view.integer("rank", 1),
         limits(state.dtype),
-        limits(output.dtype),
+        limits("int16" if wraps else state.dtype),
+        output_bounds(view, "none"),
         rule.algorithm == "single_rounding",
     )
 
 
-def _ratio(source: float, weights: float, target: float, rule: Rule) -> tuple[int, int]:
-    """Multiplier and shift of source * weights / target."""
-    scale = effective_scale(source, np.array([weights], np.float32), target, rule.scale)
-    return multiplier_of(scale[0])
+def _multiplier(view: NodeView, what: str, tensors: tuple[Tensor, Tensor, Tensor], rule: Rule) -> tuple[int, int]:
+    """Multiplier and shift that the node states, or of source * weights / target."""
+    stated = stated_real(view, what, 1)
+    if stated is not None:
+        return multiplier_of(stated[0])
+    source, weights, target = (tensor.scale for tensor in tensors)
+    return multiplier_of(effective_scale(source, np.array([weights], np.float32), target, rule.scale)[0])
 
 
 OP = Svdf()

@@ -12,6 +12,7 @@ from hwsim.kernels.lstm import Gates, LstmParams, lstm_fixed_point, lstm_tables
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule, rank
 from hwsim.ops._byte_function import multiplier_of
 from hwsim.ops._sigmoid import sigmoid_table
+from hwsim.ops._stated import from_scales_only, stated_real
 from hwsim.quantizers.multiplier import quantize_multiplier
 
 WEIGHTS, RECURRENT, BIAS = range(1, 5), range(5, 9), range(12, 16)
@@ -49,6 +50,7 @@ class UnidirectionalSequenceLstm(Op):
         "cmsis-nn": dict.fromkeys(("int8", "int16"), Rule("tables_sums_saturate", "float32_product")),
     }
     state = (HIDDEN, CELL)
+    stated = ("gate_multiplier", "gate_shift", "cell_multiplier", "cell_shift", "output_multiplier", "output_shift")
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         first, second, depth = rank(view, 0, 3)
@@ -78,6 +80,8 @@ class UnidirectionalSequenceLstm(Op):
         if rule.algorithm not in ("tables", "tables_sums_saturate", "fixed_point"):
             raise no_rule(view, rule)
         _refuse(view, rule)
+        if rule.algorithm == "fixed_point":
+            from_scales_only(view)
         gates, params, table = _gates(view, rule), _params(view, rule), sigmoid_table()
         time_major = bool(view.attributes.get("time_major"))
 
@@ -134,12 +138,14 @@ def _cell_power(view: NodeView) -> int:
 def _gates(view: NodeView, rule: Rule) -> Gates:
     weights, recurrent = _stacked(view, WEIGHTS), _stacked(view, RECURRENT)
     bias = np.stack([_bias(view, position, recurrent.shape[1]) for position in BIAS])
-    real = np.zeros((4, 2))
+    real, stated = np.zeros((4, 2)), stated_real(view, "gate", 8)
     for gate in range(4):
         for side, (positions, source) in enumerate(((WEIGHTS, view.input(0)), (RECURRENT, view.input(HIDDEN)))):
             if view.optional(positions[gate]) is not None:
                 real[gate, side] = _to_gate(source, view.input(positions[gate]), rule)
-    multiplier, shift = (part.reshape(4, 2) for part in quantize_multiplier(real.reshape(-1)))
+    multiplier, shift = (
+        part.reshape(4, 2) for part in quantize_multiplier(real.reshape(-1) if stated is None else stated)
+    )
     return Gates(weights, recurrent, bias, multiplier, shift)
 
 
@@ -176,12 +182,14 @@ def _params(view: NodeView, rule: Rule) -> LstmParams:
     wide = view.input(0).dtype == "int16"
     clip = float(view.attributes.get("cell_clip", 0.0))  # type: ignore[arg-type]
     limit = int(min(float(np.float32(clip) / np.float32(cell)), 32767.0)) if clip > 0 else 0
+    within, onward = stated_real(view, "cell", 2), stated_real(view, "output", 1)
+    kept, added = (2.0**-15 * cell / cell, 2.0**-30 / cell) if within is None else within
     return LstmParams(
         zero_points,
         wide,
-        multiplier_of(2.0**-15 * cell / cell),
-        multiplier_of(2.0**-30 / cell),
-        multiplier_of(_hidden_scale(view, rule)),
+        multiplier_of(kept),
+        multiplier_of(added),
+        multiplier_of(_hidden_scale(view, rule) if onward is None else onward[0]),
         power,
         limit,
         _coupled(view),

@@ -150,6 +150,51 @@ def test_svdf_rounds_once():
         np.testing.assert_array_equal(got, np.concatenate(steps(graph, [[row[None]] for row in x], ONCE)))
 
 
+def test_an_int8_state_of_svdf_wraps_and_has_no_zero_point():
+    differ = 0
+    for seed in range(12):
+        graph = MAKERS["svdf"](np.random.default_rng(seed), "int8_state")
+        (x,) = probe_inputs(graph, 3, seed)
+        got = hwsim.simulate(graph, x, "cmsis-nn", stateful=True).outputs[0]
+        np.testing.assert_array_equal(got, np.concatenate(steps(graph, [[row[None]] for row in x], "cmsis-nn")))
+        differ += int((got != hwsim.simulate(graph, x, "tflite-micro", stateful=True).outputs[0]).sum())
+    assert differ > 0
+
+
+def unbiased(op, dtype, seed=0):
+    """A layer of int16 activations without its bias, and its input."""
+    graph = MAKERS[op](np.random.default_rng(seed), dtype)
+    node = graph.nodes[0]
+    graph = replace(graph, nodes=(replace(node, inputs=(*node.inputs[:2], -1)),))
+    return graph, probe_inputs(graph, 2, seed)[0]
+
+
+@pytest.mark.parametrize(("op", "bias_type"), [("conv2d", "int32"), ("fully_connected", "int64")])
+def test_int16_layers_without_a_bias_have_sums_of_one_width(op, bias_type):
+    """Whatever TFLM's option says, which its own kernels ask."""
+    differ = 0
+    for seed in range(8):
+        graph, x = unbiased(op, "int16", seed)
+        node = graph.nodes[0]
+        named = [
+            replace(graph, nodes=(replace(node, attributes={**node.attributes, "quantized_bias_type": kind}),))
+            for kind in ("int32", "int64")
+        ]
+        both = [hwsim.simulate(g, x, "cmsis-nn").outputs[0] for g in named]
+        micro = [hwsim.simulate(g, x, "tflite-micro").outputs[0] for g in named]
+        np.testing.assert_array_equal(both[0], both[1])
+        np.testing.assert_array_equal(both[0], micro[("int32", "int64").index(bias_type)])
+        differ += int((micro[0] != micro[1]).sum())
+    assert differ > 0
+
+
+def test_an_int32_bias_of_an_int16_fully_connected_layer_is_refused():
+    graph = next(g for s in range(9) if (g := MAKERS["fully_connected"](np.random.default_rng(s), "int16_int32"))
+                 and g.nodes[0].inputs[2] >= 0)  # fmt: skip
+    with pytest.raises(UnsupportedError, match=r"bias is int32; CMSIS-NN reads it as int64$"):
+        hwsim.compile(graph, "cmsis-nn")
+
+
 @pytest.mark.parametrize("op", ["logistic", "sub", "mean", "relu", "unidirectional_sequence_lstm"])
 def test_what_would_round_otherwise_is_refused(op):
     message = rf"^{op} 'y0': hwsim does not know how engine '{ONCE}' rounds this operator$"

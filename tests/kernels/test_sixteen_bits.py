@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwsim.kernels.fixed_point_int16 import logistic_fixed_point_int16, tanh_fixed_point_int16
+from hwsim.kernels.fixed_point_int16 import logistic_fixed_point_int16, tanh_fixed_point_int16, tanh_q15
 from hwsim.kernels.inverse_sqrt import inverse_sqrt
 from hwsim.kernels.requantize import requantize_reduced_int64
 from hwsim.kernels.sigmoid_int16 import logistic_int16, tanh_int16
@@ -28,6 +28,13 @@ def test_fixed_point_curves():
     for shift in (0, 1):
         expected = [oracle_int16.tanh(int(x), 2.0 ** (shift - 12), "xnnpack") for x in CODES]
         assert filled(tanh_fixed_point_int16, shift) == expected
+
+
+@pytest.mark.parametrize("integer_bits", range(7))
+def test_tanh_of_every_range_that_a_cell_has(integer_bits):
+    """Below -32, which takes 5 integer bits and more, gemmlowp's exponential is 0."""
+    expected = [oracle_int16._tanh_q15(int(x), integer_bits) for x in CODES]
+    assert [int(tanh_q15(x, integer_bits)) for x in CODES] == expected
 
 
 @pytest.mark.parametrize("scale", [0.0003, 0.002])

@@ -9,7 +9,7 @@ import hwsim
 from hwsim.errors import UnsupportedError
 from hwsim.verify.reference import installed
 from tests.oracle_more import steps
-from tests.random_graphs import inputs_for, many
+from tests.random_graphs import dtypes, inputs_for, many
 from tests.random_more import COMPARISONS, LITERT, MAKERS_MORE, NUMBERS, STATEFUL
 
 LITERT_REFERENCE = LITERT | {"sum": ("int8", "uint8"), "elu": ()}
@@ -28,13 +28,13 @@ MICRO = LITERT | {
     "cast": ("int8", "int16", "int32", "float32", "bool"),
     "neg": ("float32",),
     "select_v2": ("int8", "int16", "float32"),
-    "svdf": ("int8", "uint8"),
+    "svdf": ("int8", "int8_state"),
     "unidirectional_sequence_lstm": ("int8", "int16"),
 }
-"""What TensorFlow Lite Micro takes; 'uint8' of SVDF stands for an int8 state."""
+"""What TensorFlow Lite Micro takes."""
 
 TAKES = {"litert-reference": LITERT_REFERENCE, "litert-optimized": LITERT, "xnnpack": LITERT, "tflite-micro": MICRO}
-EVERY = [(op, dtype, engine) for engine in TAKES for op in sorted(MAKERS_MORE) for dtype in LITERT[op]]
+EVERY = [(op, dtype, engine) for engine in TAKES for op in sorted(MAKERS_MORE) for dtype in dtypes(op)]
 CASES = [(op, dtype, engine) for engine in TAKES for op in sorted(MAKERS_MORE) for dtype in TAKES[engine][op]]
 
 
