@@ -19,12 +19,13 @@ from torch import nn
 
 import hwsim
 from hwsim.reports.markdown import table
-from hwsim.reports.terminal import progress_bar
+from hwsim.reports.terminal import loss_bar
 from hwsim.torch_bridge import Config, Plan, compare, export_module, fine_tune, import_module, prepare, prove
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKER, END = "<!-- figures: written by scripts/qat.py -->", "<!-- end -->"
 BATCH, CALIBRATION, PROVEN = 128, 256, 64
+QUARTERS = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ TASKS = {
     "W4A4 LSQ+": Task(Config(4, 4, weights_start="lsq+"), Plan(steps=150)),
     "W4A4 LCQ": Task(Config(4, 4, weights_start="lsq+", **LCQ), Plan(steps=150)),
     "W2A2 LSQ+ untrained": Task(Config(2, 2), Plan(steps=0)),
-    "W2A2 LSQ+": Task(Config(2, 2), Plan(steps=200, rate=0.02)),
-    "W2A2 LCQ": Task(Config(2, 2, **LCQ), Plan(steps=200, rate=0.02)),
+    "W2A2 LSQ+": Task(Config(2, 2), Plan(minutes=20, rate=0.02)),
+    "W2A2 LCQ": Task(Config(2, 2, **LCQ), Plan(minutes=20, rate=0.02)),
 }
 
 
@@ -104,10 +105,9 @@ def run(name: str, task: Task, network: nn.Module, data: Path, work: Path) -> Re
     losses: list[float] = []
     checkpoint = work / f"{file_name(name)}.pt"
     if task.plan.steps or checkpoint.exists():
-        with progress_bar(name, task.plan.steps) as advance:
-            losses = fine_tune(
-                module, batches(data, network, BATCH), task.plan, checkpoint=checkpoint, progress=step(advance)
-            )
+        with loss_bar(name) as bar:
+            heard = Snapshots(module, checkpoint, bar)
+            losses = fine_tune(module, batches(data, network, BATCH), task.plan, checkpoint=checkpoint, progress=heard)
     with torch.no_grad():
         module.eval()
         module(train[:BATCH])
@@ -122,9 +122,26 @@ def run(name: str, task: Task, network: nn.Module, data: Path, work: Path) -> Re
     return Result(len(losses), *accuracies, found.flips, found.codes, proof.codes, differing, losses)
 
 
-def step(advance: Callable[[int], None]) -> Callable[[int, float], None]:
-    """What a training loop reports to a bar."""
-    return lambda _, loss: advance(1) if loss == loss else None
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """What hears a training loop: it keeps the module as it is after each quarter but the last, and moves a bar."""
+
+    module: nn.Module
+    checkpoint: Path
+    bar: Callable[[float, float], None]
+
+    def __call__(self, share: float, loss: float) -> None:
+        """After a step."""
+        self.bar(share, loss)
+        for quarter in QUARTERS:
+            file = snapshot(self.checkpoint, quarter)
+            if quarter <= share < quarter + 0.25 and not file.exists():
+                torch.save(self.module.state_dict(), file)
+
+
+def snapshot(checkpoint: Path, quarter: float) -> Path:
+    """The file of a share of training."""
+    return checkpoint.with_suffix(f".{quarter:.0%}.pt")
 
 
 def float_figures(network: nn.Module, data: Path) -> tuple[float, float, float]:

@@ -1,0 +1,171 @@
+"""Write LSQ+'s table in small into docs/torch.md: a network with Swish, quantized with and without an offset.
+
+    python scripts/swish.py WORK [--data FOLDER] [--seeds N]
+
+FOLDER holds the four files of Debian's package ``dataset-fashion-mnist`` (MIT licence). WORK keeps the float network and
+what each training gave: one that was done is not done again. All 55 take about half an hour of one core.
+"""
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+ROOT=Path("."); replaced=None
+from torch import nn
+from train_demo import DATA, load_data
+
+from hwsim.reports.markdown import table
+from hwsim.reports.terminal import loss_bar
+from hwsim.torch_bridge import Config, Plan, compare, export_module, fine_tune, prepare
+from hwsim.torch_bridge.train import Batch
+
+MARKER, END = "<!-- swish: written by scripts/swish.py -->", "<!-- end of swish -->"
+BATCH, CALIBRATION = 64, 256
+FLOAT_PLAN = Plan(steps=1500, rate=0.1)
+PLANS = {4: Plan(steps=100, rate=0.02), 2: Plan(steps=200, rate=0.05)}
+CONFIGURATIONS = {
+    "unsigned, symmetric (LSQ)": {"signed": False, "activations_by": "lsq"},
+    "signed, symmetric": {"signed": True, "activations_by": "lsq"},
+    "signed, offset": {"signed": True, "activations_by": "lsq+"},
+    "unsigned, offset (LSQ+)": {"signed": False, "activations_by": "lsq+"},
+}
+STARTS = {
+    "min-max": {"start": "min-max", "weights_start": "min-max"},
+    "LSQ": {"start": "lsq", "weights_start": "lsq"},
+    "MSE": {"start": "mse", "weights_start": "lsq+"},
+}
+LAST, BEST = "unsigned, offset (LSQ+)", "MSE"
+Data = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training: the bits of weights and activations, names in `CONFIGURATIONS` and `STARTS`, and a seed."""
+
+    bits: int
+    configuration: str
+    start: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For people and files."""
+        return f"W{self.bits}A{self.bits} {self.configuration}, {self.start}, seed {self.seed}"
+
+    @property
+    def config(self) -> Config:
+        """What `prepare` takes."""
+        return Config(self.bits, self.bits, **CONFIGURATIONS[self.configuration], **STARTS[self.start])  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Accuracies on the test images, in percent: before training, after it, of the exported integers; the last losses."""
+
+    untrained: float
+    fake_quantized: float
+    integer: float
+    loss: float
+
+
+def network() -> nn.Module:
+    """Three depthwise-separable blocks with Swish; 9 layers, 7 of them read what Swish gives."""
+    layers: list[nn.Module] = [*block(1, 16, 3, stride=2)]
+    for inside, outside, stride in ((16, 32, 1), (32, 64, 2), (64, 64, 1)):
+        layers += [*block(inside, inside, 3, stride=stride, groups=inside), *block(inside, outside, 1)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def block(inside: int, outside: int, kernel: int, *, stride: int = 1, groups: int = 1) -> tuple[nn.Module, ...]:
+    """A convolution, batch norm and Swish."""
+    convolution = nn.Conv2d(inside, outside, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return convolution, nn.BatchNorm2d(outside), nn.SiLU()
+
+
+def runs(seeds: int) -> list[Run]:
+    """Of both tables, each once."""
+    first = [Run(bits, name, BEST, seed) for bits in PLANS for name in CONFIGURATIONS for seed in range(seeds)]
+    second = [Run(2, LAST, start, seed) for start in STARTS for seed in range(seeds)]
+    return list(dict.fromkeys(first + second))
+
+
+def main() -> None:
+    """Train what is missing, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path, help="a folder for the float network and the results")
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.work.mkdir(parents=True, exist_ok=True)
+    train, test = samples(options.data, "train"), samples(options.data, "t10k")
+    module = trained(options.work / "swish.pt", train)
+    results = {}
+    for run in runs(options.seeds):
+        file = options.work / f"{run.name.lower().replace(' ', '-')}.json"
+        if not file.exists():
+            file.write_text(json.dumps(asdict(outcome(run, module, train, test))))
+        results[run] = Result(**json.loads(file.read_text()))
+        print(run.name, results[run], flush=True)
+    replaced(ROOT / "docs" / "torch.md", MARKER, END, text(accuracy(module, test), results, options.seeds))
+
+
+def samples(folder: Path, part: str) -> Data:
+    """Images (samples, 1, 28, 28) from 0 to 1, and labels."""
+    images, labels = load_data(folder, part)
+    return torch.from_numpy(images.reshape(-1, 1, 28, 28)).float() / 255, torch.from_numpy(labels.astype(np.int64))
+
+
+def trained(file: Path, train: Data) -> nn.Module:
+    """The float network."""
+    torch.manual_seed(0)
+    module = network()
+    with loss_bar("float") as bar:
+        fine_tune(module, batches(train, 0), FLOAT_PLAN, checkpoint=file, progress=bar)
+    return module.eval()
+
+
+def batches(train: Data, seed: int):  # type: ignore[no-untyped-def]
+    """A batch for every step, drawn from all images."""
+
+    def batch(step: int) -> Batch:
+        generator = torch.Generator().manual_seed(1_000_000 * seed + step)
+        chosen = torch.randint(len(train[0]), (BATCH,), generator=generator)
+        return train[0][chosen], train[1][chosen], None
+
+    return batch
+
+
+def outcome(run: Run, module: nn.Module, train: Data, test: Data) -> Result:
+    """Prepare, train, export and count."""
+    prepared, batch = prepare(module, run.config), batches(train, 1 + run.seed)
+    fine_tune(prepared, batch, Plan(steps=0))
+    untrained = accuracy(prepared, test)
+    with loss_bar(run.name) as bar:
+        losses = fine_tune(prepared, batch, PLANS[run.bits], progress=bar)
+    graph = export_module(prepared, train[0][:CALIBRATION])
+    found = compare(graph, prepared, test[0])
+    right = [
+        100 * float((outputs.argmax(1) == test[1].numpy()).mean())
+        for outputs in (found.float_outputs, found.integer_outputs)
+    ]
+    return Result(untrained, *right, float(np.mean(losses[-20:])))
+
+
+def accuracy(module: nn.Module, test: Data) -> float:
+    """In percent."""
+    with torch.no_grad():
+        guesses = torch.cat([module(part).argmax(1) for part in test[0].split(500)])
+    return 100 * float((guesses == test[1]).float().mean())
+
+
+def text(float_accuracy: float, results: dict[Run, Result], seeds: int) -> str:
+    """Both tables."""
+    return "TODO"
+
+
+if __name__ == "__main__":
+    main()
