@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="a folder for checkpoints and results")
     parser.add_argument("run", nargs="*", choices=[[], *TASKS], help="default: all")
     parser.add_argument("--as-is", action="store_true", help="export checkpoints as they are, without further training")
+    parser.add_argument("--minutes", type=float, default=20.0, help="of processor time for each of two bits")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -83,12 +84,15 @@ def main() -> None:
     network = resnet20(options.data)
     for name in options.run or TASKS:
         task = TASKS[name]
+        if task.plan.minutes is not None:
+            task = replace(task, plan=replace(task.plan, minutes=options.minutes))
         if options.as_is:
             task = replace(task, plan=replace(task.plan, steps=0))
         result = run(name, task, network, options.data, options.work)
         (options.work / f"{file_name(name)}.json").write_text(json.dumps(asdict(result)))
         print(name, result.integer, flush=True)
-    write(float_figures(network, options.data), options.work)
+    figures = text(float_figures(network, options.data), options.work)
+    replace_part(ROOT / "docs" / "torch.md", MARKER, END, figures)
 
 
 def file_name(name: str) -> str:
@@ -155,12 +159,11 @@ def float_figures(network: nn.Module, data: Path) -> tuple[float, float, float]:
     return right[0], right[1], float(abs(ours - theirs).max())
 
 
-def write(figures: tuple[float, float, float], work: Path) -> None:
-    """The part of the page between the markers."""
-    page = ROOT / "docs" / "torch.md"
-    before, _, rest = page.read_text().partition(MARKER)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{MARKER}\n{text(figures, work)}\n{END}{after}")
+def replace_part(page: Path, marker: str, end: str, text: str) -> None:
+    """The part of a page between two markers."""
+    before, _, rest = page.read_text().partition(marker)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{marker}\n{text}\n{end}{after}")
 
 
 def text(figures: tuple[float, float, float], work: Path) -> str:

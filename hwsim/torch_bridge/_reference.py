@@ -160,6 +160,12 @@ def _mul(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     return activated(codes, node, output)
 
 
+def _logistic(graph: Graph, node: Node, values: Values) -> torch.Tensor:
+    source = graph.tensors[node.inputs[0]]
+    gate = 256 * torch.sigmoid((values[0] - _zero(source)).double() * _scale(source))
+    return (gate.round().long() - 128).clamp(max=127)
+
+
 def _mean(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     source, output = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     axes = [int(axis) for axis in values[1].reshape(-1)]
@@ -218,7 +224,7 @@ def _pool(_: Graph, node: Node, values: Values) -> torch.Tensor:
 
 OPERATORS: dict[str, Operator] = {
     "conv2d": _convolution, "depthwise_conv2d": _convolution, "fully_connected": _fully_connected, "add": _add,
-    "mul": _mul, "mean": _mean, "quantize": _quantize, "lookup": _lookup, "pad": _pad, "reshape": _reshape,
-    "transpose": _transpose,
+    "mul": _mul, "logistic": _logistic, "mean": _mean, "quantize": _quantize, "lookup": _lookup, "pad": _pad,
+    "reshape": _reshape, "transpose": _transpose,
     "concatenation": _concatenation, "strided_slice": _strided_slice, "max_pool_2d": _pool, "average_pool_2d": _pool,
 }  # fmt: skip

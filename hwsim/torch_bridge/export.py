@@ -19,6 +19,7 @@ from hwsim.ptq.lower import FIXED, WEIGHTED, Coding, Weights, lower
 from hwsim.ptq.ties import MOVES, tied
 from hwsim.torch_bridge._importer import Importer, Layer
 from hwsim.torch_bridge._ranges import ranges_of
+from hwsim.torch_bridge.curves import Curved, fused
 from hwsim.torch_bridge.module import read, trace
 from hwsim.torch_bridge.quantizer import Quantizer, marking
 
@@ -75,13 +76,14 @@ class Draft:
     """The float graph with its quantizers as nodes, on the way to formats."""
 
     def __init__(self, importer: Importer) -> None:
-        self.graph, self.marks = importer.graph(), importer.marks
+        self.graph, self.marks = importer.graph(), dict(importer.marks)
+        self.nodes = fused(self.graph, self.marks)
         self.same = tied(self.graph)
         self.readers: dict[int, list[Node]] = {}
-        for node in self.graph.nodes:
+        for node in self.nodes:
             for index in node.inputs:
                 self.readers.setdefault(index, []).append(node)
-        self.makers = {i: node for node in self.graph.nodes for i in node.outputs}
+        self.makers = {i: node for node in (*self.graph.nodes, *self.nodes) for i in node.outputs}
         self.alone = {self.makers[i].inputs[0]: q for i, q in self.marks.items() if self._is_alone(i)}
 
     def layers(self) -> list[int]:
@@ -116,7 +118,7 @@ class Draft:
     def rewritten(self, formats: Mapping[int, Affine]) -> Graph:
         """The graph without the quantizers that became formats, and with tables where narrowing needs one."""
         tensors, nodes, moved = list(self.graph.tensors), list[Node](), dict[int, int]()
-        for node in self.graph.nodes:
+        for node in self.nodes:
             node = replace(node, inputs=tuple(moved.get(i, i) for i in node.inputs))
             quantizer = self.marks.get(node.outputs[0])
             source = node.inputs[0]
@@ -148,18 +150,24 @@ class Draft:
         if quantizers:
             return narrow_format(quantizers[0])
         only = [self.alone[i] for i in members if i in self.alone]
+        ends = [ranges[i] for i in members if i in ranges]
+        if only and isinstance(only[0], Curved):
+            return eight_bits(*only[0].reach(*_hull(ends)))
         if only:
             return carrier(only[0]) if needs_table(only[0]) else narrow_format(only[0])
         fixed = [FIXED[self.makers[i].op] for i in members if i in self.makers and self.makers[i].op in FIXED]
         if fixed:
             return Affine.per_tensor(*fixed[0])
-        ends = [ranges[i] for i in members if i in ranges]
-        return eight_bits(min(low for low, _ in ends), max(high for _, high in ends))
+        return eight_bits(*_hull(ends))
 
     def _remainder(self, index: int) -> float:
         """Of the quantizer behind a layer's input, seen through moves."""
         found = [q for i, q in self.marks.items() if self.same[i] == self.same[index]]
         return found[0].remainder() if found else 0.0
+
+
+def _hull(ends: list[tuple[float, float]]) -> tuple[float, float]:
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def eight_bits(low: float, high: float) -> Affine:
@@ -171,7 +179,7 @@ def eight_bits(low: float, high: float) -> Affine:
 
 def needs_table(quantizer: Quantizer) -> bool:
     """Whether narrowing to its codes is no requantization."""
-    return isinstance(quantizer.format(), Levels) or quantizer.remainder() != 0
+    return isinstance(quantizer, Curved) or isinstance(quantizer.format(), Levels) or quantizer.remainder() != 0
 
 
 def narrow_format(quantizer: Quantizer) -> Affine:

@@ -101,9 +101,7 @@ def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _save(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float], seconds: float
-) -> None:
+def _save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float], seconds: float) -> None:
     unfinished = path.with_suffix(".part")
     state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses, "seconds": seconds}
     torch.save(state, unfinished)
