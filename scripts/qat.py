@@ -3,17 +3,19 @@
     python scripts/qat.py DATA WORK [RUN ...]
 
 DATA holds resnet20_cifar10.npz and the CIFAR-10 images as its README names them. WORK keeps checkpoints: a run that was
-stopped goes on, a run that is done is only exported and counted again. Without RUN all are made; two cores take about
-two minutes for 150 steps of LSQ+ and five of LCQ when nothing else runs.
+stopped goes on, a run that is done is only exported and counted again. Without RUN all are made; one idle core takes
+about a minute for 150 steps of either quantizer, and each of the two bits takes its --minutes.
 """
 
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from qat_network import batches, images, resnet20
 from torch import nn
 
@@ -57,6 +59,8 @@ class Result:
     codes : share of outputs that differ between them in codes
     proven, differing : codes compared with the reference, over all tensors, and how many of them differ
     losses : of every step of training
+    quarters : `integer` after a quarter, a half and three quarters of training
+    minutes : of processor time that training was given; None where it was given steps
     """
 
     steps: int
@@ -67,6 +71,8 @@ class Result:
     proven: int
     differing: int
     losses: list[float]
+    quarters: list[float] = field(default_factory=list)
+    minutes: float | None = None
 
 
 def main() -> None:
@@ -87,7 +93,7 @@ def main() -> None:
         if task.plan.minutes is not None:
             task = replace(task, plan=replace(task.plan, minutes=options.minutes))
         if options.as_is:
-            task = replace(task, plan=replace(task.plan, steps=0))
+            task = replace(task, plan=replace(task.plan, steps=0, minutes=None))
         result = run(name, task, network, options.data, options.work)
         (options.work / f"{file_name(name)}.json").write_text(json.dumps(asdict(result)))
         print(name, result.integer, flush=True)
@@ -118,12 +124,20 @@ def run(name: str, task: Task, network: nn.Module, data: Path, work: Path) -> Re
     graph = export_module(module, train[:CALIBRATION])
     graph.save(work / f"{file_name(name)}.hwsim")
     proof, found = prove(graph, x[:PROVEN]), compare(graph, module, x)
-    right = labels.numpy()
-    accuracies = [
-        100 * float((outputs.argmax(1) == right).mean()) for outputs in (found.float_outputs, found.integer_outputs)
-    ]
-    differing = sum(proof.differing.values())
-    return Result(len(losses), *accuracies, found.flips, found.codes, proof.codes, differing, losses)
+    quarters = []
+    for file in (snapshot(checkpoint, quarter) for quarter in QUARTERS):
+        if file.exists():
+            module.load_state_dict(torch.load(file, weights_only=True))
+            before = compare(export_module(module, train[:CALIBRATION]), module, x)
+            quarters.append(percent(before.integer_outputs, labels))
+    accuracies = [percent(outputs, labels) for outputs in (found.float_outputs, found.integer_outputs)]
+    differing, minutes = sum(proof.differing.values()), task.plan.minutes
+    return Result(len(losses), *accuracies, found.flips, found.codes, proof.codes, differing, losses, quarters, minutes)
+
+
+def percent(outputs: NDArray[np.float64], labels: torch.Tensor) -> float:
+    """The accuracy."""
+    return 100 * float((outputs.argmax(1) == labels.numpy()).mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +169,7 @@ def float_figures(network: nn.Module, data: Path) -> tuple[float, float, float]:
     ours = hwsim.simulate(graph, x.permute(0, 2, 3, 1).contiguous().numpy(), "float").outputs[0]
     with torch.no_grad():
         theirs = torch.cat([network(part) for part in x.split(141)]).numpy()
-    right = [100 * float((outputs.argmax(1) == labels.numpy()).mean()) for outputs in (theirs, ours)]
-    return right[0], right[1], float(abs(ours - theirs).max())
+    return percent(theirs, labels), percent(ours, labels), float(abs(ours - theirs).max())
 
 
 def replace_part(page: Path, marker: str, end: str, text: str) -> None:
@@ -185,14 +198,33 @@ teacher; weights from akamaster/pytorch_resnet_cifar10. First and last layer 8 b
 {figures[1]:.2f} % imported, logits at most {figures[2]:.1e} apart. One standard error is about 0.95 points. Integers
 are engine `dyadic`'s; flips are images on which they and the float forward with quantizers disagree; "outputs off" are
 logits whose 8-bit codes differ. Proven are the codes of all tensors of {PROVEN} images, against operators written once
-more in torch. Planned are 150 steps for 4 bits and 200 for 2; a run with fewer was stopped there.
+more in torch.{budget(known)}
 
 {table(header, rows)}
 
 Loss (half cross entropy, half distillation at temperature 4), the mean of each tenth of training:
 
 {table(["network", *(f"{i}0 %" for i in range(1, 11))], curves)}
-"""
+{quarters(known)}"""
+
+
+def quarters(known: dict[str, Result]) -> str:
+    """The table of accuracies on the way."""
+    trained = {name: [*r.quarters, r.integer] for name, r in known.items() if len(r.quarters) == len(QUARTERS)}
+    rows = [[name, *(f"{accuracy:.2f}" for accuracy in accuracies)] for name, accuracies in trained.items()]
+    header = ["network", *(f"{100 * quarter:g} %" for quarter in (*QUARTERS, 1.0))]
+    return (
+        f"\nThe integers' accuracy in percent after these shares of training:\n\n{table(header, rows)}\n"
+        if rows
+        else ""
+    )
+
+
+def budget(known: dict[str, Result]) -> str:
+    """What two bits were given."""
+    given = {r.minutes for r in known.values() if r.minutes is not None}
+    each = " and ".join(f"{minutes:g}" for minutes in sorted(given))
+    return f" W2A2 was given {each} minutes of processor time, on one\nthread of a shared machine." if given else ""
 
 
 def curve(losses: list[float]) -> list[float]:

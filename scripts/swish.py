@@ -64,7 +64,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Accuracies in percent, before training, after it and of the exported integers, and the mean of the last losses."""
+    """Accuracies in percent, before training, after it and of the exported integers; the mean of the last losses."""
 
     untrained: float
     fake_quantized: float
@@ -183,7 +183,9 @@ def text(float_accuracy: float, results: dict[Run, Result]) -> str:
 A convolution, three depthwise-separable blocks and a linear layer, 13,514 parameters, each layer but the last followed
 by batch norm and Swish, trained by this project on Fashion-MNIST (MIT licence) to {float_accuracy:.2f} % of the first
 {TESTED:,} test images. First and last layer 8 bits; {PLANS[4].steps} steps of {BATCH} at four bits, {PLANS[2].steps} at
-two; {SEEDS[4]} and {SEEDS[2]} seeds for the choice of images. Swish and the quantizer behind it are exported as one table of 256 codes.
+two; {SEEDS[4]} and {SEEDS[2]} seeds for the choice of images. Swish and the quantizer behind it are exported as one
+table of 256 codes.
+
 Mean and standard deviation of the accuracy in percent, of the float forward with quantizers before and after training,
 and of the exported integers under engine `dyadic`; one standard error of one accuracy is 0.5 to 0.7 points.
 

@@ -143,7 +143,7 @@ class LCQ(Quantizer):
         """The clipping point with the least squared error for a function without bends, where training starts.
 
         The gradients' factor is the one that moves alpha as LSQ moves its scale times the number of steps. That of
-        theta, `bend`, moves levels as fast as alpha does: a change of theta moves a level by alpha / intervals times it.
+        theta, `bend`, moves levels as fast as alpha does: a change of theta moves a level by alpha / intervals of it.
         """
         if not self.signed and bool((x < 0).any()):
             raise InputError("LCQ's activations are unsigned and these go below 0; give this layer LSQ+")
