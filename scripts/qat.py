@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from qat_network import batches, images, resnet20
 from torch import nn
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MARKER, END = "<!-- figures: written by scripts/qat.py -->", "<!-- end -->"
 BATCH, CALIBRATION, PROVEN = 128, 256, 64
 QUARTERS = (0.25, 0.5, 0.75)
+TICKS = (0.2, 0.5, 1, 2, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,9 @@ def text(figures: tuple[float, float, float], work: Path) -> str:
          f"{r.proven:,}", r.differing]
         for name, r in known.items()
     ]  # fmt: skip
-    curves = [[name, *(f"{loss:.3f}" for loss in curve(r.losses))] for name, r in known.items() if r.losses]
+    trained = {name: r.losses for name, r in known.items() if r.losses}
+    curves = [[name, *(f"{loss:.3f}" for loss in curve(losses, 10))] for name, losses in trained.items()]
+    draw(trained, ROOT / "docs" / "torch_losses.svg")
     return f"""
 ## ResNet-20 on CIFAR-10
 
@@ -198,13 +202,16 @@ teacher; weights from akamaster/pytorch_resnet_cifar10. First and last layer 8 b
 {figures[1]:.2f} % imported, logits at most {figures[2]:.1e} apart. One standard error is about 0.95 points. Integers
 are engine `dyadic`'s; flips are images on which they and the float forward with quantizers disagree; "outputs off" are
 logits whose 8-bit codes differ. Proven are the codes of all tensors of {PROVEN} images, against operators written once
-more in torch.{budget(known)}
+more in torch.
+{budget(known)}
 
 {table(header, rows)}
 
 Loss (half cross entropy, half distillation at temperature 4), the mean of each tenth of training:
 
 {table(["network", *(f"{i}0 %" for i in range(1, 11))], curves)}
+
+![Loss of each trained network over the share of its training](torch_losses.svg)
 {quarters(known)}"""
 
 
@@ -224,13 +231,26 @@ def budget(known: dict[str, Result]) -> str:
     """What two bits were given."""
     given = {r.minutes for r in known.values() if r.minutes is not None}
     each = " and ".join(f"{minutes:g}" for minutes in sorted(given))
-    return f" W2A2 was given {each} minutes of processor time, on one\nthread of a shared machine." if given else ""
+    return f"W2A2 was given {each} minutes of processor time, on one thread of a shared machine." if given else ""
 
 
-def curve(losses: list[float]) -> list[float]:
-    """Means of ten parts."""
-    parts = torch.tensor(losses).tensor_split(10)
-    return [float(part.mean()) for part in parts]
+def curve(losses: list[float], parts: int) -> list[float]:
+    """Means of parts."""
+    return [float(part.mean()) for part in torch.tensor(losses).tensor_split(parts)]
+
+
+def draw(losses: dict[str, list[float]], file: Path) -> None:
+    """The curves, each point the mean of a fiftieth."""
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name, of in losses.items():
+        axes.plot([2 * i + 1 for i in range(50)], curve(of, 50), label=f"{name}, {len(of)} steps", linewidth=1.3)
+    axes.set(xlabel="share of training, %", ylabel="loss", yscale="log", xlim=(0, 100))
+    axes.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(file, format="svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -53,8 +53,13 @@ class Run:
 
     @property
     def name(self) -> str:
-        """For people and files."""
+        """For people."""
         return f"W{self.bits}A{self.bits} {self.configuration}, {self.start}, seed {self.seed}"
+
+    @property
+    def file(self) -> str:
+        """For its result."""
+        return "".join(c for c in self.name.lower().replace(" ", "-") if c.isalnum() or c == "-") + ".json"
 
     @property
     def config(self) -> Config:
@@ -111,7 +116,7 @@ def main() -> None:
     module = trained(options.work / "swish.pt", train)
     results = {}
     for run in runs():
-        file = options.work / f"{run.name.lower().replace(' ', '-')}.json"
+        file = options.work / run.file
         if not file.exists():
             file.write_text(json.dumps(asdict(outcome(run, module, train, test))))
         results[run] = Result(**json.loads(file.read_text()))
