@@ -61,8 +61,8 @@ def multiplier(real: float) -> tuple[int, int]:
 
 
 def once(x: torch.Tensor, q: int, e: int) -> torch.Tensor:
-    """x * q * 2^(e - 31), rounded once, ties up."""
-    shift = 31 - e
+    """x * q * 2^(e - 31), rounded once, ties up; the product of two int32 shifted by 63 or more is 0."""
+    shift = min(31 - e, 63)
     return (x * q + (1 << (shift - 1))) >> shift
 
 
