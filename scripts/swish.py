@@ -3,7 +3,7 @@
     python scripts/swish.py WORK [--data FOLDER]
 
 FOLDER holds the four files of Debian's package ``dataset-fashion-mnist`` (MIT licence). WORK keeps the float network
-and what each training gave: one that was done is not done again. All 42 take about six minutes of one core.
+and what each training gave: one that was done is not done again. All 38 take about six minutes of one core.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from qat import ROOT, replace_part
 from torch import nn
 from train_demo import DATA, load_data
 
+from hwsim.errors import UnsupportedError
 from hwsim.reports.markdown import table
 from hwsim.reports.terminal import loss_bar
 from hwsim.torch_bridge import Config, Plan, compare, export_module, fine_tune, prepare
@@ -24,9 +25,10 @@ from hwsim.torch_bridge.train import Batch
 
 MARKER, END = "<!-- swish: written by scripts/swish.py -->", "<!-- end of swish -->"
 BATCH, CALIBRATION, TESTED = 64, 256, 5000
+CHANCE = 10.0
 FLOAT_PLAN = Plan(steps=1500, rate=0.1)
 PLANS = {4: Plan(steps=100, rate=0.01), 2: Plan(steps=150, rate=0.005)}
-SEEDS = {4: 3, 2: 5}
+SEEDS = {4: 2, 2: 5}
 CONFIGURATIONS = {
     "unsigned, symmetric (LSQ)": {"signed": False, "activations_by": "lsq"},
     "signed, symmetric": {"signed": True, "activations_by": "lsq"},
@@ -157,13 +159,14 @@ def outcome(run: Run, module: nn.Module, train: Data, test: Data) -> Result:
     untrained = accuracy(prepared, test)
     with loss_bar(run.name) as bar:
         losses = fine_tune(prepared, batch, PLANS[run.bits], progress=bar)
-    graph = export_module(prepared, train[0][:CALIBRATION])
-    found = compare(graph, prepared, test[0])
-    right = [
-        100 * float((outputs.argmax(1) == test[1].numpy()).mean())
-        for outputs in (found.float_outputs, found.integer_outputs)
-    ]
-    return Result(untrained, *right, float(np.mean(losses[-20:])))
+    fake_quantized = accuracy(prepared, test)
+    try:
+        found = compare(export_module(prepared, train[0][:CALIBRATION]), prepared, test[0])
+        integer = 100 * float((found.integer_outputs.argmax(1) == test[1].numpy()).mean())
+    except UnsupportedError as error:
+        print(f"{run.name} cannot be integers: {error}", flush=True)
+        integer = CHANCE
+    return Result(untrained, fake_quantized, integer, float(np.mean(losses[-20:])))
 
 
 def accuracy(module: nn.Module, test: Data) -> float:
@@ -192,7 +195,8 @@ two; {SEEDS[4]} and {SEEDS[2]} seeds for the choice of images. Swish and the qua
 table of 256 codes.
 
 Mean and standard deviation of the accuracy in percent, of the float forward with quantizers before and after training,
-and of the exported integers under engine `dyadic`; one standard error of one accuracy is 0.5 to 0.7 points.
+and of the exported integers under engine `dyadic`, 10 where a training ended in scales that no integers hold; one
+standard error of one accuracy is 0.5 to 0.7 points.
 
 {table(["bits", "activations", *measured], configurations)}
 

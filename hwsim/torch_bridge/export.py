@@ -37,6 +37,7 @@ def export_module(
     *,
     batch: int = 1,
     name: str = "",
+    fraction_bits: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Graph:
     """The integer graph of a module with quantizers (`prepare`), trained or only started.
@@ -46,6 +47,9 @@ def export_module(
     samples : float32, batched along axis 0: what values outside quantizers range over is measured on them
     batch : of the graph
     name : of the graph; default: the module's class
+    fraction_bits : biases are whole steps of the accumulator, which codes of two bits make coarse. With these, uniform
+        weights below 8 bits become levels, codes times 2^fraction_bits as far as 8 bits hold them: finer steps, wider
+        multipliers
     progress : hears how many samples were measured
 
     Raises
@@ -62,6 +66,7 @@ def export_module(
     draft = Draft(importer)
     formats = draft.formats(ranges)
     weights = {i: coded_weights(draft.graph, i, importer.layers) for i in draft.layers()}
+    weights = {i: finer(coded, fraction_bits) for i, coded in weights.items()}
     biases = draft.biases()
     graph = draft.rewritten(formats)
     names = {node.name: i for i, node in enumerate(graph.nodes)}
@@ -240,6 +245,17 @@ def coded_weights(graph: Graph, place: int, layers: Mapping[int, Layer]) -> Weig
     bits = layer.quantizer.bits + bool((codes >= 1 << (layer.quantizer.bits - 1)).any())
     affine = Affine(scales, np.zeros(len(scales), np.int64), axis, bits if bits < 8 else None)
     return Weights(codes.transpose(layer.turn).reshape(graph.tensors[node.inputs[1]].shape), affine)
+
+
+def finer(weights: Weights, fraction_bits: int) -> Weights:
+    """Uniform codes as levels 2^fraction_bits as far apart, or as far as 8 bits hold them."""
+    form = weights.format
+    if not isinstance(form, Affine) or form.bits is None or fraction_bits == 0:
+        return weights
+    factor, half = 1 << min(fraction_bits, 8 - form.bits), 1 << (form.bits - 1)
+    table = np.tile(np.arange(-half, half, dtype=np.int32) * factor, (len(form.scale), 1))
+    levels = Levels(table, (form.scale / factor).astype(np.float32), form.bits, form.axis)
+    return Weights(weights.codes + half, levels)
 
 
 def turned(codes: Any, sign: Any, last: int, name: str) -> Any:

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'hwsim[t
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
+from hwsim.graph import Levels  # noqa: E402
 from hwsim.torch_bridge import Config, compare, export_module, prepare, prove  # noqa: E402
 from hwsim.torch_bridge.curves import CURVES, Curved  # noqa: E402
 from hwsim.torch_bridge.lsq import LSQ  # noqa: E402
@@ -61,6 +62,18 @@ def test_every_entry_is_the_code_of_the_function(config):
     sure = np.abs(place - np.floor(place) - 0.5) > 1e-4
     expected = np.rint(np.clip(place, low, high)) - (0 if quantizer.signed else 8)
     np.testing.assert_array_equal(table.data.reshape(-1)[sure], expected[sure])
+
+
+def test_finer_accumulators_round_biases_less():
+    module, x, graph = exported(F.silu, Config(2, 2))
+    finer = export_module(module, x, fraction_bits=5)
+    assert prove(finer, x).exact
+    assert {t.format.bits for t in finer.tensors if isinstance(t.format, Levels)} == {2}
+    errors = [
+        np.sqrt(((found.integer_outputs - found.float_outputs) ** 2).mean())
+        for found in (compare(graph, module, x), compare(finer, module, x))
+    ]
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_eight_bits_keep_their_operators():
