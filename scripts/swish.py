@@ -184,7 +184,7 @@ def text(float_accuracy: float, results: dict[Run, Result]) -> str:
         for name in CONFIGURATIONS
     ]
     starts = [[name, *spread(results, seeded(2, LAST, name))] for name in STARTS]
-    measured = ["before training", "fake-quantized", "integers", "lowest", "highest"]
+    measured = ["before training", "fake-quantized", "integers", "lowest of them", "highest"]
     return f"""
 ## Swish: offsets and starts
 
@@ -196,7 +196,7 @@ table of 256 codes.
 
 Mean and standard deviation of the accuracy in percent, of the float forward with quantizers before and after training,
 and of the exported integers under engine `dyadic`, 10 where a training ended in scales that no integers hold; one
-standard error of one accuracy is 0.5 to 0.7 points. What integers lose at two bits is the rounding of biases, which
+standard error of one accuracy is 0.5 to 0.7 points. What integers lose at two bits is mostly the rounding of biases, which
 `fraction_bits` avoids.
 
 {table(["bits", "activations", *measured], configurations)}
