@@ -196,8 +196,8 @@ table of 256 codes.
 
 Mean and standard deviation of the accuracy in percent, of the float forward with quantizers before and after training,
 and of the exported integers under engine `dyadic`, 10 where a training ended in scales that no integers hold; one
-standard error of one accuracy is 0.5 to 0.7 points. What integers lose at two bits is mostly the rounding of biases, which
-`fraction_bits` avoids.
+standard error of one accuracy is 0.5 to 0.7 points. What integers lose at two bits is mostly the rounding of
+biases, which `fraction_bits` avoids.
 
 {table(["bits", "activations", *measured], configurations)}
 
