@@ -49,6 +49,7 @@ mixed: $(VENV)/.dev
 torch: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch]'
 	$(BIN)/python scripts/qat.py $(DATA) build/qat
+	$(BIN)/python scripts/swish.py build/swish
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "hwsim needs Python 3.11 or newer, this is " + sys.version)'

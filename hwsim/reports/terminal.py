@@ -33,6 +33,14 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
+def loss_bar(what: str) -> Iterator[Callable[[float, float], None]]:
+    """Such a bar for training; call the value with the share that is done, 0 to 1, and the loss, which it shows."""
+    with Progress(console=err, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=1.0)
+        yield lambda share, loss: progress.update(task, completed=share, description=f"{what}, loss {loss:.3f}")
+
+
+@contextmanager
 def native_output_to_stderr() -> Iterator[None]:
     """Send what C and C++ libraries print to standard error meanwhile: HiGHS prints lines that nobody asked for."""
     sys.stdout.flush()

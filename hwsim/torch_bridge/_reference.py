@@ -84,8 +84,8 @@ def multiplier(real: float) -> tuple[int, int]:
 
 
 def once(x: torch.Tensor, q: int, e: int) -> torch.Tensor:
-    """x * q * 2^(e - 31), rounded once, ties up."""
-    shift = 31 - e
+    """x * q * 2^(e - 31), rounded once, ties up; the product of two int32 shifted by 63 or more is 0."""
+    shift = min(31 - e, 63)
     return (x * q + (1 << (shift - 1))) >> shift
 
 
@@ -183,6 +183,12 @@ def _mul(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     return activated(codes, node, output)
 
 
+def _logistic(graph: Graph, node: Node, values: Values) -> torch.Tensor:
+    source = graph.tensors[node.inputs[0]]
+    gate = 256 * torch.sigmoid((values[0] - zero_of(source)).double() * scale_of(source))
+    return (gate.round().long() - 128).clamp(max=127)
+
+
 def _mean(graph: Graph, node: Node, values: Values) -> torch.Tensor:
     source, output = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     axes = [int(axis) for axis in values[1].reshape(-1)]
@@ -257,6 +263,6 @@ MOVES: dict[str, Operator] = {
 
 DYADIC: dict[str, Operator] = MOVES | {
     "conv2d": _convolution, "depthwise_conv2d": _convolution, "fully_connected": _fully_connected, "add": _add,
-    "mul": _mul, "mean": _mean, "quantize": _quantize, "max_pool_2d": _pool, "average_pool_2d": _pool,
+    "mul": _mul, "logistic": _logistic, "mean": _mean, "quantize": _quantize, "max_pool_2d": _pool, "average_pool_2d": _pool,
     "batch_matmul": _batch_matmul,
 }  # fmt: skip

@@ -19,6 +19,7 @@ from hwsim.ptq.lower import FIXED, WEIGHTED, Coding, Weights, lower
 from hwsim.ptq.ties import MOVES, tied
 from hwsim.torch_bridge._importer import Importer, Layer
 from hwsim.torch_bridge._ranges import ranges_of
+from hwsim.torch_bridge.curves import Curved, fused
 from hwsim.torch_bridge.module import read, trace
 from hwsim.torch_bridge.quantizer import Quantizer, marking
 
@@ -36,6 +37,7 @@ def export_module(
     *,
     batch: int = 1,
     name: str = "",
+    fraction_bits: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Graph:
     """The integer graph of a module with quantizers (`prepare`), trained or only started.
@@ -45,6 +47,9 @@ def export_module(
     samples : float32, batched along axis 0: what values outside quantizers range over is measured on them
     batch : of the graph
     name : of the graph; default: the module's class
+    fraction_bits : biases are whole steps of the accumulator, which codes of two bits make coarse. With these, uniform
+        weights below 8 bits become levels, codes times 2^fraction_bits as far as 8 bits hold them: finer steps, wider
+        multipliers
     progress : hears how many samples were measured
 
     Raises
@@ -61,6 +66,7 @@ def export_module(
     draft = Draft(importer)
     formats = draft.formats(ranges)
     weights = {i: coded_weights(draft.graph, i, importer.layers) for i in draft.layers()}
+    weights = {i: finer(coded, fraction_bits) for i, coded in weights.items()}
     biases = draft.biases()
     graph = draft.rewritten(formats)
     names = {node.name: i for i, node in enumerate(graph.nodes)}
@@ -75,13 +81,14 @@ class Draft:
     """The float graph with its quantizers as nodes, on the way to formats."""
 
     def __init__(self, importer: Importer) -> None:
-        self.graph, self.marks = importer.graph(), importer.marks
+        self.graph, self.marks = importer.graph(), dict(importer.marks)
+        self.nodes = fused(self.graph, self.marks)
         self.same = tied(self.graph)
         self.readers: dict[int, list[Node]] = {}
-        for node in self.graph.nodes:
+        for node in self.nodes:
             for index in node.inputs:
                 self.readers.setdefault(index, []).append(node)
-        self.makers = {i: node for node in self.graph.nodes for i in node.outputs}
+        self.makers = {i: node for node in (*self.graph.nodes, *self.nodes) for i in node.outputs}
         self.alone = {self.makers[i].inputs[0]: q for i, q in self.marks.items() if self._is_alone(i)}
 
     def layers(self) -> list[int]:
@@ -116,7 +123,7 @@ class Draft:
     def rewritten(self, formats: Mapping[int, Affine]) -> Graph:
         """The graph without the quantizers that became formats, and with tables where narrowing needs one."""
         tensors, nodes, moved = list(self.graph.tensors), list[Node](), dict[int, int]()
-        for node in self.graph.nodes:
+        for node in self.nodes:
             node = replace(node, inputs=tuple(moved.get(i, i) for i in node.inputs))
             quantizer = self.marks.get(node.outputs[0])
             source = node.inputs[0]
@@ -148,21 +155,27 @@ class Draft:
         if quantizers:
             return narrow_format(quantizers[0])
         only = [self.alone[i] for i in members if i in self.alone]
+        ends = [ranges[i] for i in members if i in ranges]
+        if only and isinstance(only[0], Curved):
+            return eight_bits(*only[0].reach(*_hull(ends)))
         if only:
             return carrier(only[0]) if needs_table(only[0]) else narrow_format(only[0])
         fixed = [FIXED[self.makers[i].op] for i in members if i in self.makers and self.makers[i].op in FIXED]
         if fixed:
             return Affine.per_tensor(*fixed[0])
-        ends = [ranges[i] for i in members if i in ranges]
         if not ends:
             name = self.graph.tensors[members[0]].name
             raise UnsupportedError(f"{name!r}: has no name in the module, so its range is unknown; use hwsim.quantize")
-        return eight_bits(min(low for low, _ in ends), max(high for _, high in ends))
+        return eight_bits(*_hull(ends))
 
     def _remainder(self, index: int) -> float:
         """Of the quantizer behind a layer's input, seen through moves."""
         found = [q for i, q in self.marks.items() if self.same[i] == self.same[index]]
         return found[0].remainder() if found else 0.0
+
+
+def _hull(ends: list[tuple[float, float]]) -> tuple[float, float]:
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def eight_bits(low: float, high: float) -> Affine:
@@ -174,7 +187,7 @@ def eight_bits(low: float, high: float) -> Affine:
 
 def needs_table(quantizer: Quantizer) -> bool:
     """Whether narrowing to its codes is no requantization."""
-    return isinstance(quantizer.format(), Levels) or quantizer.remainder() != 0
+    return isinstance(quantizer, Curved) or isinstance(quantizer.format(), Levels) or quantizer.remainder() != 0
 
 
 def narrow_format(quantizer: Quantizer) -> Affine:
@@ -235,6 +248,17 @@ def coded_weights(graph: Graph, place: int, layers: Mapping[int, Layer]) -> Weig
     bits = layer.quantizer.bits + bool((codes >= 1 << (layer.quantizer.bits - 1)).any())
     affine = Affine(scales, np.zeros(len(scales), np.int64), axis, bits if bits < 8 else None)
     return Weights(codes.transpose(layer.turn).reshape(graph.tensors[node.inputs[1]].shape), affine)
+
+
+def finer(weights: Weights, fraction_bits: int) -> Weights:
+    """Uniform codes as levels 2^fraction_bits as far apart, or as far as 8 bits hold them."""
+    form = weights.format
+    if not isinstance(form, Affine) or form.bits is None or fraction_bits == 0:
+        return weights
+    factor, half = 1 << min(fraction_bits, 8 - form.bits), 1 << (form.bits - 1)
+    table = np.tile(np.arange(-half, half, dtype=np.int32) * factor, (len(form.scale), 1))
+    levels = Levels(table, (form.scale / factor).astype(np.float32), form.bits, form.axis)
+    return Weights(weights.codes + half, levels)
 
 
 def turned(codes: Any, sign: Any, last: int, name: str) -> Any:

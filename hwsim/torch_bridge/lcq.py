@@ -13,6 +13,7 @@ from torch import nn
 
 from hwsim.errors import InputError
 from hwsim.graph import Levels
+from hwsim.kernels import companding as kernels
 from hwsim.quantizers.companding import INTERVALS, Companding
 from hwsim.torch_bridge.quantizer import Quantizer, scaled_gradient
 
@@ -21,44 +22,62 @@ SMALLEST_ALPHA = 1e-6
 SMALLEST_SHARE = 1e-7
 
 
-class Companded(torch.autograd.Function):
-    """Magnitudes in units of alpha to levels.
+@torch.library.custom_op("hwsim::compand", mutates_args=())
+def compand(
+    x: torch.Tensor, alpha: torch.Tensor, shares: torch.Tensor, steps: int, outer: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """alpha * levels and, as uint8, the codes; `x` below 0 counts as 0; `shares` sum to 1.
 
     Gradients: dx is 1 below the clipping point, else 0; dalpha is (Q - x) / alpha below, else 1; of the shares what
     flows through the function at x and through its inverse at the rounded value, rounding counted as the identity.
     """
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, alpha: torch.Tensor, shares: torch.Tensor, steps: int, outer: int) -> Any:
-        """alpha * levels, for x >= 0; shares sum to 1."""
-        levels = table(shares, steps, outer)
-        codes = _codes(x, alpha, shares, steps)
-        quantized = alpha * levels[codes]
-        ctx.save_for_backward(x, alpha, shares, codes.to(torch.uint8), levels)
-        ctx.steps = steps
-        return quantized
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        """The gradients of x, alpha and the shares."""
-        x, alpha, shares, narrow, levels = ctx.saved_tensors
-        gradient, codes, count = gradients[0].reshape(-1), narrow.reshape(-1).long(), len(shares)
-        v = x.reshape(-1) / alpha
-        inside = v < 1
-        dx = gradient * inside
-        dalpha = torch.where(inside, gradient * (levels[codes] - v), gradient).sum()
-        place = (v * count).clamp_(0, count - 1).long()
-        rest = v * count - place
-        interval, share, depth = _inverse(shares, ctx.steps)
-        weight = dx * (alpha / (count * share))[codes]
-        through = _below(_sums(place, weight, count)) + _sums(place, weight * rest, count)
-        by_code = _sums(codes, weight, ctx.steps + 1)
-        back = _below(_sums(interval, by_code, count)) + _sums(interval, by_code * depth, count)
-        return dx.reshape(x.shape), dalpha, through - back, None, None
+    quantized = torch.empty_like(x, memory_format=torch.contiguous_format)
+    codes = torch.empty(x.shape, dtype=torch.uint8)
+    rises = steps * torch.cat([shares.double(), torch.zeros(1)])
+    levels = float(alpha) * table(shares, steps, outer).double()
+    per_alpha = len(shares) / float(alpha)
+    tables = [values.numpy() for values in (_starts(rises), rises, levels)]
+    kernels.compand(_flat(x), per_alpha, *tables, _flat(codes), _flat(quantized))
+    return quantized, codes
 
 
-def _sums(places: torch.Tensor, weights: torch.Tensor, count: int) -> torch.Tensor:
-    return torch.bincount(places, weights, minlength=count).to(weights.dtype)
+@compand.register_fake
+def _(
+    x: torch.Tensor, alpha: torch.Tensor, shares: torch.Tensor, steps: int, outer: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    del alpha, shares, steps, outer
+    return torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> None:
+    x, alpha, shares, *ctx.widths = inputs
+    ctx.save_for_backward(x, alpha, shares, output[1])
+
+
+def _backward(ctx: Any, gradient: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
+    x, alpha, shares, codes = ctx.saved_tensors
+    (steps, outer), count = ctx.widths, len(shares)
+    dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    sums, placed = torch.zeros(2, count + 1, steps + 1, dtype=torch.float64)
+    kernels.compand_backward(
+        _flat(x), count / float(alpha), _flat(codes), _flat(gradient), _flat(dx), sums.numpy(), placed.numpy()
+    )
+    inside, beyond, placed = sums[:-1], sums[-1].sum(), placed[:-1]
+    dalpha = beyond + (inside * table(shares, steps, outer)).sum() - placed.sum() / count
+    interval, share, depth = _inverse(shares.double(), steps)
+    slopes = float(alpha) / (count * share)
+    rest = placed - inside * torch.arange(count).reshape(-1, 1)
+    through = _below(inside @ slopes) + rest @ slopes
+    by_code = inside.sum(0) * slopes
+    back = _below(torch.bincount(interval, by_code, count)) + torch.bincount(interval, by_code * depth, count)
+    return dx, dalpha.to(alpha.dtype), (through - back).to(shares.dtype), None, None
+
+
+torch.library.register_autograd("hwsim::compand", _backward, setup_context=_keep)
+
+
+def _flat(x: torch.Tensor) -> Any:
+    return x.detach().contiguous().reshape(-1).numpy()
 
 
 def _below(sums: torch.Tensor) -> torch.Tensor:
@@ -68,15 +87,6 @@ def _below(sums: torch.Tensor) -> torch.Tensor:
 
 def _starts(shares: torch.Tensor) -> torch.Tensor:
     return torch.cat([shares.new_zeros(1), shares.cumsum(0)[:-1]])
-
-
-def _codes(x: torch.Tensor, alpha: torch.Tensor, shares: torch.Tensor, steps: int) -> torch.Tensor:
-    """round(f(x / alpha) * steps), ties to even."""
-    count = len(shares)
-    scaled = (x / alpha).clamp_(0, 1).mul_(count)
-    place = scaled.clamp(max=count - 1).long()
-    compressed = _starts(shares)[place] + shares[place] * (scaled - place)
-    return compressed.mul_(steps).round_().clamp_(0, steps).long()
 
 
 def _inverse(shares: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -106,6 +116,8 @@ class LCQ(Quantizer):
     intervals : of the function
     """
 
+    bend: torch.Tensor
+
     def __init__(
         self, bits: int, *, signed: bool | None = False, normalize: bool = False, intervals: int = INTERVALS
     ) -> None:
@@ -115,6 +127,7 @@ class LCQ(Quantizer):
         self.normalize = normalize
         self.alpha = nn.Parameter(torch.tensor(1.0))
         self.theta = nn.Parameter(torch.zeros(intervals))
+        self.register_buffer("bend", torch.tensor(1.0))
 
     @property
     def steps(self) -> int:
@@ -129,13 +142,13 @@ class LCQ(Quantizer):
     def initialize(self, x: torch.Tensor) -> None:
         """The clipping point with the least squared error for a function without bends, where training starts.
 
-        The gradients' factor is the one that moves alpha as LSQ moves its scale times the number of steps.
+        The gradients' factor is the one that moves alpha as LSQ moves its scale times the number of steps. That of
+        theta, `bend`, moves levels as fast as alpha does: a change of theta moves a level by alpha / intervals of it.
         """
         if not self.signed and bool((x < 0).any()):
             raise InputError("LCQ's activations are unsigned and these go below 0; give this layer LSQ+")
         self.factor.fill_(self.steps**1.5 / sqrt(self.count(x)))
-        mean, deviation = self.moments(x)
-        magnitudes = ((x - mean) / deviation).abs().reshape(-1)
+        magnitudes = self.normal(x).abs().reshape(-1)
         sample = magnitudes if magnitudes.numel() <= 1 << 14 else magnitudes[:: magnitudes.numel() // (1 << 14)]
         top = magnitudes.max().clamp(min=SMALLEST_ALPHA)
 
@@ -144,6 +157,7 @@ class LCQ(Quantizer):
             return float(((quantized - sample) ** 2).sum())
 
         self.alpha.data = min((top * share for share in torch.linspace(1.0, 0.05, 60).tolist()), key=error)
+        self.bend.copy_(self.factor * (len(self.theta) / self.alpha) ** 2)
 
     def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean that is taken off and the deviation that is divided by; (0, 1) without normalization."""
@@ -152,21 +166,24 @@ class LCQ(Quantizer):
         with torch.no_grad():
             return x.mean(), x.std(correction=0).clamp(min=SMALLEST_ALPHA)
 
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        """`x`, normalized where that is asked for."""
+        mean, deviation = self.moments(x)
+        return (x - mean) / deviation
+
     def shares(self) -> torch.Tensor:
         """The function's rise over each interval, summing to 1."""
-        shares = scaled_gradient(self.theta, self.factor).softmax(0).clamp(min=SMALLEST_SHARE)
+        shares = scaled_gradient(self.theta, self.bend).softmax(0).clamp(min=SMALLEST_SHARE)
         return shares / shares.sum()
 
     def quantize(self, x: torch.Tensor) -> torch.Tensor:
         """The quantized values, differentiable."""
         alpha = scaled_gradient(self.alpha, self.factor).clamp(min=SMALLEST_ALPHA)
         if not self.signed:
-            unsigned: torch.Tensor = Companded.apply(x.relu(), alpha, self.shares(), self.steps, self.outer)
-            return unsigned
-        mean, deviation = self.moments(x)
-        normal = (x - mean) / deviation
-        magnitudes: torch.Tensor = Companded.apply(normal.abs(), alpha, self.shares(), self.steps, self.outer)
-        return magnitudes * normal.detach().sign() * deviation
+            return compand(x, alpha, self.shares(), self.steps, self.outer)[0]
+        normal = self.normal(x)
+        magnitudes, _ = compand(normal.abs(), alpha, self.shares(), self.steps, self.outer)
+        return magnitudes * normal.detach().sign() * self.moments(x)[1]
 
     def format(self) -> Levels:
         """The integer levels; of activations with the thresholds between them, in exact fractions of the parameters."""
@@ -181,12 +198,10 @@ class LCQ(Quantizer):
 
     def codes(self, x: torch.Tensor) -> torch.Tensor:
         """Places in the table of levels."""
-        alpha, shares = self.alpha.clamp(min=SMALLEST_ALPHA), self.shares()
-        if not self.signed:
-            return _codes(x.relu(), alpha, shares, self.steps)
-        mean, deviation = self.moments(x)
-        normal = (x - mean) / deviation
-        return _codes(normal.abs(), alpha, shares, self.steps) * normal.sign().long() + self.steps
+        alpha = self.alpha.clamp(min=SMALLEST_ALPHA)
+        normal = self.normal(x) if self.signed else x
+        _, codes = compand(normal.abs() if self.signed else x, alpha, self.shares(), self.steps, self.outer)
+        return codes.long() * normal.sign().long() + self.steps if self.signed else codes.long()
 
     def factor_of(self, x: torch.Tensor) -> float:
         """What levels are multiplied by to stand for weights `x`: their deviation."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import torch
@@ -25,12 +26,14 @@ class Plan:
     Parameters
     ----------
     steps : of the optimizer, SGD with momentum 0.9
-    rate : at the start; it falls to 0 as a cosine
+    minutes : of processor time, all threads added, in place of steps: the same budget for what differs in cost
+    rate : at the start; it falls to 0 as a cosine over the steps or minutes
     decay : of weights; quantizers' parameters and biases have none
     soft_share, temperature : of distillation, where batches bring logits
     """
 
     steps: int = 150
+    minutes: float | None = None
     rate: float = 0.01
     decay: float = 1e-4
     soft_share: float = 0.5
@@ -43,7 +46,7 @@ def fine_tune(
     plan: Plan,
     *,
     checkpoint: Path | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Callable[[float, float], None] | None = None,
 ) -> list[float]:
     """Train `module` in place; returns the loss of every step.
 
@@ -51,19 +54,21 @@ def fine_tune(
     ----------
     batch : gives the batch of a step; the same step gives the same batch, so that training can go on where it stopped
     checkpoint : a file that is written now and then, and continued from where it exists
-    progress : hears each step's number and loss
+    progress : hears after each step which share of the plan is done, and the loss; `hwsim.reports.terminal.loss_bar`
     """
     with torch.no_grad():
         module.train()
         module(batch(0)[0])  # quantizers set themselves
     optimizer = torch.optim.SGD(_groups(module, plan.decay), lr=plan.rate, momentum=0.9)
-    losses: list[float] = []
+    losses, seconds = list[float](), 0.0
     if checkpoint is not None and checkpoint.exists():
-        losses = _resume(checkpoint, module, optimizer)
-    for step in range(len(losses), plan.steps):
+        losses, seconds = _resume(checkpoint, module, optimizer)
+    begun = process_time() - seconds
+    done = _done(plan, len(losses), seconds)
+    while done < 1:
         for group in optimizer.param_groups:
-            group["lr"] = plan.rate * (1 + cos(pi * step / plan.steps)) / 2
-        x, labels, taught = batch(step)
+            group["lr"] = plan.rate * (1 + cos(pi * done)) / 2
+        x, labels, taught = batch(len(losses))
         logits = module(x)
         loss = functional.cross_entropy(logits, labels) if taught is None else distillation(
             logits, taught, labels, temperature=plan.temperature, soft_share=plan.soft_share
@@ -72,12 +77,20 @@ def fine_tune(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(float(loss.detach()))
+        seconds = process_time() - begun
+        done = _done(plan, len(losses), seconds)
         if progress is not None:
-            progress(step, losses[-1])
-        if checkpoint is not None and (len(losses) % SAVED_EVERY == 0 or len(losses) == plan.steps):
-            _save(checkpoint, module, optimizer, losses)
+            progress(min(done, 1.0), losses[-1])
+        if checkpoint is not None and (len(losses) % SAVED_EVERY == 0 or done >= 1):
+            _save(checkpoint, module, optimizer, losses, seconds)
     module.eval()
     return losses
+
+
+def _done(plan: Plan, steps: int, seconds: float) -> float:
+    """The share of the plan that is behind; 1 for a plan of nothing."""
+    spent, planned = (steps, plan.steps) if plan.minutes is None else (seconds, 60 * plan.minutes)
+    return spent / planned if planned else 1.0
 
 
 def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -88,15 +101,15 @@ def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]) -> None:
+def _save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float], seconds: float) -> None:
     unfinished = path.with_suffix(".part")
-    torch.save({"module": module.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}, unfinished)
+    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses, "seconds": seconds}
+    torch.save(state, unfinished)
     unfinished.replace(path)
 
 
-def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> list[float]:
+def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[float], float]:
     saved = torch.load(path, weights_only=True)
     module.load_state_dict(saved["module"])
     optimizer.load_state_dict(saved["optimizer"])
-    losses: list[float] = saved["losses"]
-    return losses
+    return saved["losses"], saved["seconds"]

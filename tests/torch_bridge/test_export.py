@@ -111,6 +111,20 @@ def test_a_free_offset_is_folded_into_the_bias():
     assert np.abs(found.integer_outputs - found.float_outputs).max() < 0.03 * np.abs(found.float_outputs).max()
 
 
+def test_a_channel_that_batch_norm_all_but_removes():
+    torch.manual_seed(4)
+    net, x = (
+        nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 3)),
+        torch.rand(16, 2, 8, 8),
+    )
+    with torch.no_grad():
+        net[1].weight[0], net[1].weight[1] = 1e-25, -1e-12
+        module = prepare(net, Config(4, 4)).eval()
+        module(x)
+    graph = export_module(module, x)
+    assert prove(graph, x).exact
+
+
 def test_padding_is_real_zero():
     """A constant image through one convolution: borders see fewer taps, as in float."""
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ from hwsim.graph import Levels  # noqa: E402
 from hwsim.quantizers.companding import Companding  # noqa: E402
 from hwsim.torch_bridge.distill import distillation, features  # noqa: E402
 from hwsim.torch_bridge.grids import Signs, additive_powers_of_two, powers_of_two  # noqa: E402
-from hwsim.torch_bridge.lcq import LCQ, Companded, table  # noqa: E402
+from hwsim.torch_bridge.lcq import LCQ, compand, table  # noqa: E402
 from hwsim.torch_bridge.lsq import LSQ, PACT, STARTS, Uniform  # noqa: E402
 from hwsim.torch_bridge.noise import QuantNoise, StochasticLSQ  # noqa: E402
 
@@ -106,7 +106,7 @@ def test_lcq_gradients_of_shares_are_finite_differences_of_the_surrogate():
     alpha = torch.tensor(1.2, dtype=torch.float64)
     weights = torch.randn(300, generator=generator, dtype=torch.float64)
     leaves = [x.clone().requires_grad_(), alpha.clone().requires_grad_(), shares.clone().requires_grad_()]
-    out = Companded.apply(*leaves, 15, 1 << 40)
+    out, _ = compand(*leaves, 15, 1 << 40)
     (out * weights).sum().backward()
     inside = x < alpha
     v = x[inside] / alpha
@@ -127,6 +127,33 @@ def test_lcq_levels_are_those_of_exact_fractions():
     shares = theta.softmax(0)
     exact = Companding(4, 1.0, tuple(shares.tolist()), signed=False)
     assert (table(shares, 15, 255) * 255).round().int().tolist() == [round(float(m) * 255) for m in exact.magnitudes()]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_lcq_codes_are_those_of_the_thresholds_in_exact_fractions(bits):
+    quantizer, x = LCQ(bits), values(True) * 1.3
+    quantizer(x.relu())
+    quantizer.theta.data = torch.randn(16, generator=torch.Generator().manual_seed(bits)) * 0.8
+    thresholds = torch.from_numpy(quantizer.format().thresholds[0].astype(np.float64))
+    edges = torch.cat([thresholds.float(), torch.tensor([0.0, -1.0, 1e30, float(quantizer.alpha.detach())])])
+    sure = torch.cat([x.reshape(-1), edges[-4:]])
+    near = (sure.double().reshape(-1, 1) - thresholds).abs().amin(1) < 1e-6
+    expected = torch.searchsorted(thresholds, sure.double(), right=True)
+    assert torch.equal(quantizer.codes(sure)[~near], expected[~near]) and int(near.sum()) < 20
+
+
+def test_lcq_learns_levels_as_fast_as_its_clipping_point():
+    """With values denser near 0, levels move towards 0 within a few steps."""
+    quantizer, x = LCQ(2), values(False) ** 2
+    quantizer(x)
+    optimizer = torch.optim.SGD(quantizer.parameters(), lr=0.05)
+    before = table(quantizer.shares().detach(), 3, 255)
+    for _ in range(60):
+        optimizer.zero_grad()
+        ((quantizer(x) - x) ** 2).sum().backward()
+        optimizer.step()
+    after = table(quantizer.shares().detach(), 3, 255)
+    assert after[1] < before[1] - 0.03 and after[2] < before[2] - 0.03
 
 
 def test_pact_and_grids_learn_where_they_clip():
