@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Affine, Graph
 from hwsim.ptq.adjoint import ADJOINTS, LIMITS, MOVERS, Adjoint, move
-from hwsim.ptq.layers import Layer
+from hwsim.ptq.layers import Layer, real_weights
 from hwsim.ptq.lower import FIXED, WEIGHTED, Coding
-from hwsim.ptq.normalize import real_weights
 from hwsim.ptq.ties import tied
 from hwsim.simulate import Program, compile
 

@@ -70,6 +70,7 @@ def quantize_with_history(
     checkpoint: str | PathLike[str] | None = None,
     sequential: bool = True,
     joint: bool = True,
+    reads: bool = True,
     tuning: Tuning | None = None,
     seed: int = 0,
     statistics: Statistics | None = None,
@@ -88,7 +89,7 @@ def quantize_with_history(
     ranges : 'min_max', 'percentile', 'mse' or 'entropy'
     labelled : samples and their classes, to record accuracy after each step; nothing is learned from them
     checkpoint : a file to go on from if it exists, and to write after each step
-    sequential, joint, tuning, seed, statistics, solver : see `Settings`
+    sequential, joint, reads, tuning, seed, statistics, solver : see `Settings`
     bar : for a progress bar
 
     Raises
@@ -97,7 +98,7 @@ def quantize_with_history(
     UnsupportedError : where the network has operators that cannot be quantized
     """
     widths, tuning = widths or Widths(weights, activations), tuning or Tuning()
-    settings = Settings(widths, engine, ranges, sequential, joint, tuning, seed, statistics, solver)
+    settings = Settings(widths, engine, ranges, sequential, joint, reads, tuning, seed, statistics, solver)
     names = _checked(settings, pipeline, steps)
     check_float(graph)
     batch = calibration_batch(graph, calibration)

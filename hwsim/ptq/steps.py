@@ -36,6 +36,7 @@ class Settings:
     ranges : how ranges are taken: 'min_max', 'percentile', 'mse' or 'entropy'
     sequential : a layer is fitted to what the integer network gives it, not to the float network's values
     joint : a layer whose output is only added makes up for the other operand's error
+    reads : AdaQuant fits the formats that layers read too; else they stay as ranges made them
     tuning : of end-to-end steps
     seed : of every draw
     statistics : by layer name, what batch norm recorded, for the analytic bias correction
@@ -47,6 +48,7 @@ class Settings:
     ranges: str = "mse"
     sequential: bool = True
     joint: bool = True
+    reads: bool = True
     tuning: Tuning = field(default_factory=Tuning)
     seed: int = 0
     statistics: Statistics | None = None
@@ -136,7 +138,7 @@ def tune(state: State, batch: SampleBatch, settings: Settings, progress: Progres
     return replace(state, coding=bias_tuning(state.graph, coding, batch, tuning, seed=seed, progress=progress))
 
 
-def _walking(name: str, visit: Visit) -> Step:
+def _walking(name: str, visit: Visit, *, reads: bool = False) -> Step:
     def step(state: State, batch: SampleBatch, settings: Settings, progress: Progress) -> State:
         coding = walk(
             state.graph,
@@ -146,6 +148,7 @@ def _walking(name: str, visit: Visit) -> Step:
             visit,
             sequential=settings.sequential,
             joint=settings.joint,
+            reads=reads and settings.reads,
             seed=settings.seed,
             progress=progress,
         )
@@ -162,7 +165,7 @@ STEPS: dict[str, Step] = {
     "analytic_bias_correction": analytic,
     "bias_correction": _walking("bias_correction", bias_correction),
     "para_normalization": _walking("para_normalization", para_normalization),
-    "adaquant": _walking("adaquant", AdaQuant()),
+    "adaquant": _walking("adaquant", AdaQuant(), reads=True),
     "adaround": _walking("adaround", AdaQuant(rounding_only=True)),
     "bias_tuning": tune,
 }

@@ -22,7 +22,10 @@ def refiner(pipeline: str, graph: Graph, calibration: Inputs, engine: str) -> Re
     if pipeline not in PIPELINES:
         raise InputError(unknown("pipeline", pipeline, PIPELINES))
     names = [name for name in PIPELINES[pipeline] if name not in WHOLE]
-    batch, settings = SampleBatch.of(graph, calibration), Settings(engine=engine, sequential=False, joint=False)
+    batch, settings = (
+        SampleBatch.of(graph, calibration),
+        Settings(engine=engine, sequential=False, joint=False, reads=False),
+    )
 
     def refine(network: Graph, coding: Coding) -> Coding:
         state = State(network, coding)
