@@ -1,4 +1,4 @@
-"""`hwsim.quantize`: steps in order, with a record of what each bought, and a checkpoint after each."""
+"""Steps of post-training quantization in order, with a record of what each bought, and a checkpoint after each."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from hwsim.engines import engine as engine_called
 from hwsim.errors import InputError, unknown
-from hwsim.graph import Graph
-from hwsim.ptq.allocate import Solver
+from hwsim.graph import Affine, Graph
+from hwsim.ptq.allocate import CHOICES, Solver, checked_widths
 from hwsim.ptq.bias_tuning import Tuning
 from hwsim.ptq.calibration import calibration_batch, check_alike, check_float
 from hwsim.ptq.checkpoint import Checkpoint
@@ -49,10 +49,13 @@ class Quantized:
     history: tuple[Entry, ...]
     float_accuracy: float | None = None
 
-
-def quantize(graph: Graph, calibration: Inputs, **options: Any) -> Graph:
-    """The integer graph of a float graph; parameters as for `quantize_with_history`."""
-    return quantize_with_history(graph, calibration, **options).graph
+    @property
+    def weight_bits(self) -> dict[str, int]:
+        """Bits of each layer's weights, by its name."""
+        return {
+            self.real.nodes[i].name: (w.format.bits or 8) if isinstance(w.format, Affine) else 8
+            for i, w in self.coding.weights.items()
+        }
 
 
 def quantize_with_history(
@@ -74,6 +77,7 @@ def quantize_with_history(
     tuning: Tuning | None = None,
     seed: int = 0,
     statistics: Statistics | None = None,
+    choices: Sequence[int] = CHOICES,
     solver: Solver | None = None,
     bar: Bar | None = None,
 ) -> Quantized:
@@ -84,12 +88,13 @@ def quantize_with_history(
     calibration : samples as for `simulate`; a few hundred do
     weights, activations : bits, 2 to 8; first and last layer have 8 (`widths` decides more)
     engine : whose integers
-    pipeline : 'minmse' (ranges alone), 'light' (no backward pass) or 'advanced'
+    pipeline : 'minmse' (ranges alone), 'light' (no backward pass) or 'advanced'; the last two allocate bits where a
+        solver is given
     steps : names of steps in order, instead of a pipeline's
     ranges : 'min_max', 'percentile', 'mse' or 'entropy'
     labelled : samples and their classes, to record accuracy after each step; nothing is learned from them
     checkpoint : a file to go on from if it exists, and to write after each step
-    sequential, joint, reads, tuning, seed, statistics, solver : see `Settings`
+    sequential, joint, reads, tuning, seed, statistics, choices, solver : see `Settings`
     bar : for a progress bar
 
     Raises
@@ -98,7 +103,8 @@ def quantize_with_history(
     UnsupportedError : where the network has operators that cannot be quantized
     """
     widths, tuning = widths or Widths(weights, activations), tuning or Tuning()
-    settings = Settings(widths, engine, ranges, sequential, joint, reads, tuning, seed, statistics, solver)
+    among = checked_widths(choices)
+    settings = Settings(widths, engine, ranges, sequential, joint, reads, tuning, seed, statistics, among, solver)
     names = _checked(settings, pipeline, steps)
     check_float(graph)
     batch = calibration_batch(graph, calibration)
@@ -132,7 +138,8 @@ def _checked(settings: Settings, pipeline: str, steps: Sequence[str] | None) -> 
     if steps is None:
         if pipeline not in PIPELINES:
             raise InputError(unknown("pipeline", pipeline, PIPELINES))
-        return PIPELINES[pipeline]
+        first, *rest = PIPELINES[pipeline]
+        return (first, "allocation", *rest) if rest and settings.solver is not None else PIPELINES[pipeline]
     for name in steps:
         if name not in STEPS:
             raise InputError(unknown("step", name, STEPS))

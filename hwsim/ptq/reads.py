@@ -50,7 +50,7 @@ def fit_format(x: Reals, y: Reals, weights: NDArray[np.float64], form: Affine) -
 
     Parameters
     ----------
-    x, y : the layer's input before it is rounded, (groups, rows, depth), and what it should give (groups, rows, outputs)
+    x, y : the layer's input before it is rounded (groups, rows, depth), and what it should give (groups, rows, outputs)
     weights : real values of its codes (groups, outputs, depth)
     form : where to start
     """

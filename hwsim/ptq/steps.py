@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.ptq.adaquant import AdaQuant
-from hwsim.ptq.allocate import Solver, allocate, sensitivity
+from hwsim.ptq.allocate import CHOICES, Solver, allocate, sensitivity
 from hwsim.ptq.analytic import analytic_bias_correction
 from hwsim.ptq.bias_tuning import Tuning, bias_tuning
 from hwsim.ptq.choose import Widths, choose, fit_weights
@@ -40,7 +40,8 @@ class Settings:
     tuning : of end-to-end steps
     seed : of every draw
     statistics : by layer name, what batch norm recorded, for the analytic bias correction
-    solver : what chooses widths from `allocate`'s table, a small one of its own where None
+    choices : widths of weights that 'allocation' chooses among, 2 to 8
+    solver : what chooses among them, for the step 'allocation'
     """
 
     widths: Widths = field(default_factory=Widths)
@@ -52,6 +53,7 @@ class Settings:
     tuning: Tuning = field(default_factory=Tuning)
     seed: int = 0
     statistics: Statistics | None = None
+    choices: tuple[int, ...] = CHOICES
     solver: Solver | None = None
 
 
@@ -104,12 +106,14 @@ def splitting(state: State, _batch: SampleBatch, _settings: Settings, progress: 
 
 
 def allocation(state: State, batch: SampleBatch, settings: Settings, progress: Progress) -> State:
-    """Widths of weights by layer, as many bits in all as before; first and last layer keep theirs."""
+    """Widths of weights by layer as the solver wants them; first and last layer keep theirs."""
     graph, coding = state.graph, state.known("allocation")
-    places = [i for i, node in enumerate(graph.nodes) if node.op in WEIGHTED][1:-1]
-    table = sensitivity(graph, coding, batch, settings.engine, places, progress)
-    chosen = allocate(settings.widths, graph, table, settings.solver).of(graph)
-    weights = {i: fit_weights(graph, i, chosen[i][0], settings.ranges) for i in places}
+    if settings.solver is None:
+        raise InputError("step 'allocation' needs widths to choose among or a budget; give `choices` or `budgets`")
+    layers = {i: bits for i, (_, bits) in list(settings.widths.of(graph).items())[1:-1]}
+    table = sensitivity(graph, coding, batch, settings.engine, layers, settings.choices, progress)
+    chosen = allocate(settings.widths, graph, table, settings.solver).of(graph) if layers else {}
+    weights = {i: fit_weights(graph, i, chosen[i][0], settings.ranges) for i in layers}
     return replace(state, coding=replace(coding, weights={**coding.weights, **weights}))
 
 

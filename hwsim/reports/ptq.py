@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 
 def quantized_facts(found: "Quantized", path: Path) -> dict[str, Any]:
-    """What `hwsim quantize` says."""
+    """What `hwsim quantize` says; `weight_bits` by layer name."""
     return {
         "written": str(path),
         "float_accuracy": found.float_accuracy,
+        "weight_bits": found.weight_bits,
         "steps": [entry.facts() for entry in found.history],
     }
 
 
 def print_quantized(console: Console, facts: dict[str, Any]) -> None:
-    """Two tables: accuracy and mean error after every step; the error of every layer after every step."""
+    """Two tables: accuracy and mean error after every step; bits and the error after every step of every layer."""
     right = "" if facts["float_accuracy"] is None else f", float {facts['float_accuracy']:.2%}"
     rows = [
         [s["step"], _percent(s["accuracy"]), f"{s['mean_error']:.4f}", f"{s['seconds']:.1f}"] for s in facts["steps"]
@@ -30,8 +31,12 @@ def print_quantized(console: Console, facts: dict[str, Any]) -> None:
     console.print(table(f"after each step{right}", columns, rows, columns[1:]))
     layers = list(facts["steps"][-1]["errors"]) if facts["steps"] else []
     names = [s["step"] for s in facts["steps"]]
-    errors = [[layer, *(_error(s["errors"].get(layer)) for s in facts["steps"])] for layer in layers]
-    console.print(table("squared error of each layer's output over its variance", ["name", *names], errors, names))
+    errors = [
+        [layer, str(facts["weight_bits"][layer]), *(_error(s["errors"].get(layer)) for s in facts["steps"])]
+        for layer in layers
+    ]
+    title = "squared error of each layer's output over its variance"
+    console.print(table(title, ["name", "bits", *names], errors, ["bits", *names]))
 
 
 def _percent(value: float | None) -> str:
