@@ -57,24 +57,25 @@ def quantize(
     """
     from hwsim.reports.console import print_json
     from hwsim.reports.ptq import print_quantized, quantized_facts
-    from hwsim.solver.quantize import quantize_network
+    from hwsim.solver.quantize import costs, quantize_network
 
     announce_compilation()
     graph, data = hwsim.load(model), _read(calibration)
     x: Any = data["x"] if "x" in data and len(graph.inputs) == 1 else data
     if samples is not None:
         x = {name: value[:samples] for name, value in x.items()} if isinstance(x, dict) else x[:samples]
-    costs = {
+    limits = {
         "weights_kib": max_weights_kib,
         "latency_ms": max_latency_ms,
         "energy_uj": max_energy_uj,
         "flash_kib": max_flash_kib,
     }
+    budgets = {name: limit for name, limit in limits.items() if limit is not None}
     found: Quantized = quantize_network(
         graph,
         x,
         choices=None if widths is None else _widths(widths),
-        budgets={name: limit for name, limit in costs.items() if limit is not None},
+        budgets=budgets,
         max_degradation=max_degradation,
         target=target,
         runtime=runtime,
@@ -91,12 +92,13 @@ def quantize(
         bar=progress_bar,
     )
     found.graph.save(output)
-    facts = quantized_facts(found, output)
+    facts = quantized_facts(found, output, costs(found, target, runtime), budgets)
     if json:
         print_json(facts)
     else:
         print_quantized(out, facts)
         err.print(f"wrote {output}", style="dim", highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if facts["missed"] else 0)
 
 
 def _widths(text: str) -> list[int]:

@@ -30,9 +30,7 @@ def fellow_readers(graph: Graph, coding: Coding, index: int) -> tuple[int, ...]:
     source = graph.nodes[index].inputs[0]
     if index in coding.inputs:
         own = coding.inputs[index]
-        return tuple(
-            i for i, form in coding.inputs.items() if graph.nodes[i].inputs[0] == source and str(form) == str(own)
-        )
+        return tuple(i for i, form in coding.inputs.items() if graph.nodes[i].inputs[0] == source and form.same_as(own))
     same = tied(graph)
     readers = [i for i, node in enumerate(graph.nodes) if source in node.inputs]
     makers = [node for node in graph.nodes if source in node.outputs]

@@ -1,5 +1,6 @@
 """What post-training quantization did, for people and as facts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,16 @@ if TYPE_CHECKING:
     from hwsim.ptq.pipeline import Quantized
 
 
-def quantized_facts(found: "Quantized", path: Path) -> dict[str, Any]:
-    """What `hwsim quantize` says; `weight_bits` by layer name."""
+def quantized_facts(
+    found: "Quantized", path: Path, costs: Mapping[str, float], budgets: Mapping[str, float]
+) -> dict[str, Any]:
+    """What `hwsim quantize` says; `weight_bits` by layer name, `missed` the costs beyond their budget."""
     return {
         "written": str(path),
         "float_accuracy": found.float_accuracy,
         "weight_bits": found.weight_bits,
+        "costs": dict(costs),
+        "missed": {name: costs[name] for name, limit in budgets.items() if costs[name] > limit * (1 + 1e-9)},
         "steps": [entry.facts() for entry in found.history],
     }
 
@@ -37,6 +42,9 @@ def print_quantized(console: Console, facts: dict[str, Any]) -> None:
     ]
     title = "squared error of each layer's output over its variance"
     console.print(table(title, ["name", "bits", *names], errors, ["bits", *names]))
+    for name, value in facts["costs"].items():
+        verdict = ", beyond its budget" if name in facts["missed"] else ""
+        console.print(f"{name} {value:.6g}{verdict}", highlight=False, soft_wrap=True)
 
 
 def _percent(value: float | None) -> str:

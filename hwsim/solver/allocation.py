@@ -66,15 +66,19 @@ class Allocator:
     def __call__(self, graph: Graph, rows: Sequence[Row], uniform_bits: int) -> dict[int, int]:
         """The plug. InputError where nothing keeps the budgets, or the target does not run these widths."""
         frame, budgets, places = self.table(graph, rows), dict(self.budgets), layers_of(graph)
+        free = {row.layer for row in rows}
         if not budgets and self.max_degradation is None:
-            free = {row.layer for row in rows}
             budgets[SIZE] = (uniform_bits + sum(8 * _count(graph, i) for i in places.values() if i not in free)) / _BITS
         aim = {} if self.max_degradation is None else {"minimize": SIZE, "max_degradation": self.max_degradation}
         peaks = [name for name in PEAKS if name in frame]
         found = solve_table(frame, budgets, peaks=peaks, **aim)  # type: ignore[arg-type]
         if not found.choice:
             raise InputError(f"there are no widths for these budgets: {found.explanation}")
-        return {places[name]: Choice.parse(text).weights for name, text in found.choice.items() if name != REST}
+        return {
+            places[name]: Choice.parse(text).weights
+            for name, text in found.choice.items()
+            if name != REST and places[name] in free
+        }
 
     def table(self, graph: Graph, rows: Sequence[Row]) -> "pd.DataFrame":
         """What `solve_table` takes; layers without rows have 8 bits."""

@@ -12,8 +12,10 @@ from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.ptq.pipeline import Quantized, quantize_with_history
 from hwsim.simulate import Inputs
-from hwsim.solver.allocation import Allocator
+from hwsim.solver.allocation import SIZE, Allocator
+from hwsim.solver.costs import KIB, Machine, totals
 from hwsim.targets import Target
+from hwsim.targets import target as target_called
 
 
 def quantize(network: Any, calibration: Inputs, **options: Any) -> Graph:
@@ -67,6 +69,13 @@ def quantize_network(
             labelled = _channels_last(_arrays(labelled[0])), labelled[1]
         network = graph
     return quantize_with_history(network, calibration, labelled=labelled, **options)
+
+
+def costs(found: Quantized, target: str | Path | Target | None = None, runtime: str | None = None) -> dict[str, float]:
+    """What an integer network takes: KiB of packed weights, and its costs as a whole on a target if there is one."""
+    sizes = {found.real.nodes[i].name: weights.codes.size for i, weights in found.coding.weights.items()}
+    size = {SIZE: sum(sizes[name] * bits for name, bits in found.weight_bits.items()) / 8 / KIB}
+    return size if target is None else size | totals(Machine(target_called(target), runtime).estimate(found.graph))
 
 
 def _imported(module: Any, calibration: Inputs) -> tuple[Graph, Inputs]:
