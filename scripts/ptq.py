@@ -206,6 +206,7 @@ def single_steps(lab: Lab) -> str:
     cases["ranges, adaquant, bias_tuning (`advanced`)"] = {"pipeline": "advanced"}
     cases["ranges, adaquant, para_normalization"] = {"steps": ["ranges", "adaquant", "para_normalization"]}
     cases["ranges, allocation, adaquant, bias_tuning (`advanced`)"] = {"pipeline": "advanced", "choices": CHOICES}
+    cases["ranges, adaquant, joint_blocks"] = {"steps": ["ranges", "adaquant", "joint_blocks"]}
     cases["ranges, adaquant, activations left alone"] = {"steps": ["ranges", "adaquant"], "reads": False}
     cases["ranges, adaquant, not joint"] = {"steps": ["ranges", "adaquant"], "joint": False}
     cases["ranges, adaquant, parallel"] = {"steps": ["ranges", "adaquant"], "sequential": False}
@@ -230,8 +231,10 @@ def sizes(lab: Lab) -> str:
     for name in BY_SIZE:
         columns = [[100 * found[name] for found in draws[size] if found] for size in SIZES]
         rows.append([name, *map(_spread, columns)])
+    taken = [sum(map(bool, found)) for found in draws.values()]
+    count = f"{min(taken)} to {max(taken)}" if min(taken) < max(taken) else str(max(taken))
     text = (
-        f"Median of {DRAWS} draws of training images, and lowest to highest; ResNet-20 W4A4, ranges from the same "
+        f"Median of {count} draws of training images, and lowest to highest; ResNet-20 W4A4, ranges from the same "
         "samples. In full optimization nothing pulls the weights towards the trained ones, however few the samples."
     )
     return f"## Accuracy against calibration size\n\n{text}\n\n{table(['method', *map(str, SIZES)], rows)}"
@@ -294,7 +297,7 @@ def resnet8(lab: Lab) -> str:
         found = [facts for facts in map(lab.measure, keys, makers) if facts]
         real = f"{found[0]['float']:.2%}" if found else real
         right, unlike = _spread([100 * last(one) for one in found]), _spread([one["unlike"] for one in found], 0)
-        rows.append([name, f"`{pipeline}`", samples, draws, right, unlike, {"W8A8": "87.47", "W4A4": "86"}[name]])
+        rows.append([name, f"`{pipeline}`", samples, len(found), right, unlike, {"W8A8": "87.47", "W4A4": "86"}[name]])
     about = f"""Float: {real}. TFLite's converter (`pretrainedResnet_quant.tflite`), measured elsewhere: 87.47 %. Of
 several draws of training images the median, and lowest to highest. Unlike float are images (of 846) that the integer
 network puts in another class than the float network: where these are few, a higher or lower accuracy is chance."""
@@ -342,6 +345,7 @@ METHODS = """## Methods
 | `para_normalization` | every output channel's mean and spread put right; no integer weight changes (3) |
 | `adaround` | each code goes up or down so that the layer's output error is least (4) |
 | `adaquant` | codes, weights' scales, biases, scale and zero point of what is read, of least output error (3) |
+| `joint_blocks` | all of that for the layers of a block together, by gradients, from the block's output (3) |
 | `bias_tuning` | biases, channels' gains, activations' scales learned end to end from the float network's answers (3) |
 
 (1) Nagel et al., ICCV 2019, arXiv 1906.04721. (2) Zhao et al., ICML 2019, arXiv 1901.09504. (3) Hubara et al., ICML

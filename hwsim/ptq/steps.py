@@ -9,6 +9,7 @@ from hwsim.ptq.adaquant import AdaQuant
 from hwsim.ptq.allocate import CHOICES, Solver, allocate, sensitivity
 from hwsim.ptq.analytic import analytic_bias_correction
 from hwsim.ptq.bias_tuning import Tuning, bias_tuning
+from hwsim.ptq.blocks import joint_blocks
 from hwsim.ptq.choose import Widths, choose, fit_weights
 from hwsim.ptq.equalize import absorb, absorbs, equalize
 from hwsim.ptq.layers import Layer
@@ -142,6 +143,13 @@ def tune(state: State, batch: SampleBatch, settings: Settings, progress: Progres
     return replace(state, coding=bias_tuning(state.graph, coding, batch, tuning, seed=seed, progress=progress))
 
 
+def blockwise(state: State, batch: SampleBatch, settings: Settings, progress: Progress) -> State:
+    """AdaQuant's parameters of whole blocks learned together."""
+    coding = state.known("joint_blocks")
+    found = joint_blocks(state.graph, coding, batch, settings.engine, seed=settings.seed, progress=progress)
+    return replace(state, coding=found)
+
+
 def _walking(name: str, visit: Visit, *, reads: bool = False) -> Step:
     def step(state: State, batch: SampleBatch, settings: Settings, progress: Progress) -> State:
         coding = walk(
@@ -171,6 +179,7 @@ STEPS: dict[str, Step] = {
     "para_normalization": _walking("para_normalization", para_normalization),
     "adaquant": _walking("adaquant", AdaQuant(), reads=True),
     "adaround": _walking("adaround", AdaQuant(rounding_only=True)),
+    "joint_blocks": blockwise,
     "bias_tuning": tune,
 }
 
