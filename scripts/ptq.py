@@ -369,7 +369,7 @@ layers' errors again (the table of steps). Both allocate bits after `ranges` whe
 
 ```sh
 hwsim quantize net.tflite --calibration images.npz --widths 2,4,8 --max-weights-kib 40 --out net.hwsim
-hwsim quantize net.tflite --calibration images.npz --target gap9 --max-latency-ms 0.5 --out net.hwsim
+hwsim quantize net.tflite --calibration images.npz --target gap9 --max-latency-ms 0.8 --out net.hwsim
 ```
 
 Without a budget, a network asked for in 4 bits has 4 bits everywhere but in its first and last layer. A torch module is
