@@ -132,22 +132,27 @@ def _no_bar(_what: str, _total: int) -> AbstractContextManager[Callable[[int], N
 
 
 def _checked(settings: Settings, pipeline: str, steps: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of the steps, known to go together."""
     engine_called(settings.engine)
     if settings.ranges not in METHODS:
         raise InputError(unknown("ranges", settings.ranges, METHODS))
-    if steps is None:
-        if pipeline not in PIPELINES:
-            raise InputError(unknown("pipeline", pipeline, PIPELINES))
-        first, *rest = PIPELINES[pipeline]
-        return (first, "allocation", *rest) if rest and settings.solver is not None else PIPELINES[pipeline]
-    for name in steps:
+    if steps is None and pipeline not in PIPELINES:
+        raise InputError(unknown("pipeline", pipeline, PIPELINES))
+    names = tuple(PIPELINES[pipeline] if steps is None else steps)
+    if steps is None and settings.solver is not None and len(names) > 1:
+        names = (names[0], "allocation", *names[1:])
+    for name in names:
         if name not in STEPS:
             raise InputError(unknown("step", name, STEPS))
-    if "analytic_bias_correction" in steps and {"equalization", "splitting"} & set(steps):
+    if settings.solver is not None and "allocation" not in names:
+        raise InputError(
+            f"steps {', '.join(names)} choose no widths; add 'allocation', or leave out widths and budgets"
+        )
+    if "analytic_bias_correction" in names and {"equalization", "splitting"} & set(names):
         raise InputError(
             "batch norm's statistics do not hold after 'equalization' or 'splitting'; use 'bias_correction'"
         )
-    return tuple(steps)
+    return names
 
 
 def _entry(name: str, seconds: float, state: State, engine: str, batch: Any, judge: Labelled | None) -> Entry:

@@ -17,7 +17,7 @@ from hwsim.ptq.ties import tied
 Reals = NDArray[np.float32]
 SAMPLES, ROWS = 64, 1 << 11
 """Samples, and rows of the layer's input, that candidates are tried on."""
-MOVES = (0.16, 0.08, 0.04, 0.02)
+SHARES = (0.16, 0.08, 0.04, 0.02)
 """How far an end of the range is moved, as a share of it."""
 
 
@@ -60,7 +60,7 @@ def fit_format(x: Reals, y: Reals, weights: NDArray[np.float64], form: Affine) -
         return float(off.var(axis=1, dtype=np.float64).sum())
 
     best, least = form, error(form)
-    for share in MOVES:
+    for share in SHARES:
         helped = True
         while helped:
             helped = False

@@ -62,6 +62,8 @@ def walk(
 
 @dataclass
 class _SideBySide:
+    """Both networks where the walk is, as values in `real` and `codes`."""
+
     graph: Graph
     coding: Coding
     batch: SampleBatch

@@ -66,7 +66,7 @@ def quantize_network(
     if not isinstance(network, Graph):
         graph, calibration = _imported(network, calibration)
         if labelled is not None:
-            labelled = _channels_last(_arrays(labelled[0])), labelled[1]
+            labelled = _channels_last(_arrays(labelled[0], "labelled data")), labelled[1]
         network = graph
     return quantize_with_history(network, calibration, labelled=labelled, **options)
 
@@ -108,7 +108,7 @@ def _check_taken(module: Any, single: Sequence[Any], torch: Any) -> None:
         module.train(was_training)
 
 
-def _arrays(x: Any) -> list[np.ndarray[Any, Any]]:
+def _arrays(x: Any, what: str = "calibration data") -> list[np.ndarray[Any, Any]]:
     """The samples of each input, float32; InputError where they are no numbers."""
     if isinstance(x, Mapping):
         raise InputError("a module's inputs have no names; give its samples as a list in the order of its arguments")
@@ -117,7 +117,7 @@ def _arrays(x: Any) -> list[np.ndarray[Any, Any]]:
         array = np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
         if array.dtype.kind not in "fiu" or array.ndim < 1 or not len(array):
             raise InputError(
-                f"calibration data are {array.dtype} of shape {list(array.shape)}; expected numbers, one row a sample"
+                f"{what} are {array.dtype} of shape {list(array.shape)}; expected numbers, one row a sample"
             )
         with np.errstate(over="ignore"):
             found.append(array.astype(np.float32))

@@ -116,6 +116,7 @@ def test_a_checkpoint_of_another_budget_is_refused(tmp_path):
         ({"budgets": {SIZE: 0.1}}, r"^there are no widths for these budgets: .*weights_kib"),
         ({"budgets": {"latency_ms": 3}}, r"^a budget of latency_ms needs a target; name one, such as 'cortex-m7'$"),
         ({"target": "gap9"}, r"^a target without budgets changes nothing; give budgets"),
+        ({"choices": [2, 4], "pipeline": "minmse"}, r"^steps ranges choose no widths; add 'allocation', or leave out"),
         ({"choices": []}, r"^widths are none; expected whole bits from 2 to 8$"),
         ({"budgets": {"latency_ms": 3}, "target": "cortex-m7", "activations": 4},
          r"^target 'cortex-m7' does not run w2a4; it runs w8a8, w4a8, w2a8$"),
