@@ -373,11 +373,8 @@ hwsim quantize net.tflite --calibration images.npz --target gap9 --max-latency-m
 ```
 
 Without a budget, a network asked for in 4 bits has 4 bits everywhere but in its first and last layer. A torch module is
-quantized as it is; its samples are laid out as the module takes them, the integer graph takes images channels last:
-
-```python
-graph = hwsim.quantize(module, images, weights=4, activations=4, pipeline="advanced")  # images (n, 3, 32, 32)
-```"""
+quantized as it is, `hwsim.quantize(module, images, weights=4)`: its samples are laid out as the module takes them, such
+as (n, 3, 32, 32); the integer graph takes images channels last."""
 
 
 if __name__ == "__main__":
