@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from hwsim.errors import HwsimError as HwsimError
     from hwsim.graph import Graph as Graph
     from hwsim.importers import load as load
-    from hwsim.ptq.pipeline import quantize as quantize
     from hwsim.reports.page import report as report
     from hwsim.simulate import compile as compile
     from hwsim.simulate import simulate as simulate
     from hwsim.simulate.accumulators import accumulators as accumulators
     from hwsim.solver.mixed import solve as solve
+    from hwsim.solver.quantize import quantize as quantize
     from hwsim.targets import targets as targets
     from hwsim.verify import verify as verify
 
@@ -34,7 +34,7 @@ _HOMES = {
     "estimate": "hwsim.cost_models",
     "fit": "hwsim.cost_models.fit",
     "load": "hwsim.importers",
-    "quantize": "hwsim.ptq.pipeline",
+    "quantize": "hwsim.solver.quantize",
     "report": "hwsim.reports.page",
     "simulate": "hwsim.simulate",
     "solve": "hwsim.solver.mixed",

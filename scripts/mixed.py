@@ -89,7 +89,7 @@ class Bench:
     def steps(self, names: Sequence[str], coding: Coding, *, alone: bool) -> Coding:
         """The coding after some steps; `alone`: layers do not make up for others' errors."""
         state = State(self.plain.graph, coding)
-        settings = Settings(engine=ENGINE, sequential=not alone, joint=not alone)
+        settings = Settings(engine=ENGINE, sequential=not alone, joint=not alone, reads=not alone)
         for name in names:
             state = STEPS[name](state, self.batch, settings, lambda _count: None)
         return state.known("the integer network")

@@ -3,7 +3,7 @@
 Both minimize the same squared error; AdaQuant lets a weight move to any code, AdaRound to the two next to its real
 value. Their authors descend on a relaxation. Here codes are moved one at a time to the best code given all others
 (coordinate descent on the moments, which never raises the error), in turns with the best scale and bias, both in closed
-form: no learning rate, no draw of batches.
+form: no learning rate, no draw of batches. The format in which AdaQuant's layers read is fitted in `hwsim.ptq.reads`.
 
 Sources: Hubara et al., Accurate Post Training Quantization With Small Calibration Sets (ICML 2021), section 3; Nagel et
 al., Up or Down? Adaptive Rounding for Post-Training Quantization (ICML 2020).

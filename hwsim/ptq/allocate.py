@@ -1,14 +1,12 @@
 """Bit allocation: how much worse the network answers with each layer alone at each width, and which widths to take.
 
-The choice itself is a plug: any function of the table and a budget. `tabled(hwsim.solver.solve_table)` is one; where
-none is given, `lagrangian` is used.
+The choice itself is a plug: any function of the table; `hwsim.solver.allocation.Allocator` is one.
 
 Source: Hubara et al., Accurate Post Training Quantization With Small Calibration Sets (ICML 2021), section 3.2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,19 +31,20 @@ class Choice:
     Parameters
     ----------
     layer : the node's index
-    bits : of its weights
+    bits, activations : of its weights, and of what it reads
     degradation : how much it alone adds to the divergence from the float network's answers
     size_bits : of its weights
     """
 
     layer: int
     bits: int
+    activations: int
     degradation: float
     size_bits: int
 
 
-Solver = Callable[[Sequence[Choice], int], dict[int, int]]
-"""The table and a budget in bits to {layer: width}."""
+Solver = Callable[[Graph, Sequence[Choice], int], dict[int, int]]
+"""The float graph, the table, and the bits that uniform widths take of these layers' weights, to {layer: width}."""
 
 
 def sensitivity(
@@ -53,10 +52,17 @@ def sensitivity(
     coding: Coding,
     batch: SampleBatch,
     engine: str,
-    layers: Sequence[int],
+    layers: Mapping[int, int],
+    widths: Sequence[int] = CHOICES,
     progress: Callable[[int], None] | None = None,
 ) -> list[Choice]:
-    """The table: every layer of `layers` at every width, all others at 8 bits."""
+    """The table: every layer at every width, the weights of all others in 8 bits.
+
+    Parameters
+    ----------
+    layers : by node index, the bits of what the layer reads, as they are in `coding`
+    widths : of weights, 2 to 8 bits
+    """
     count = min(batch.samples, SAMPLES)
     given = {i: value[:count] for i, value in batch.values.items()}
     ends, classifies = logits(graph)
@@ -74,64 +80,31 @@ def sensitivity(
 
     least = off(fine)
     table = []
-    for layer in layers:
+    for layer, activations in layers.items():
         size = int(np.prod(graph.tensors[graph.nodes[layer].inputs[1]].shape))
-        for bits in CHOICES:
+        for bits in widths:
             weights = {**fine.weights, layer: fit_weights(graph, layer, bits, "mse")}
             worse = 0.0 if bits == 8 else max(off(replace(fine, weights=weights)) - least, 0.0)
-            table.append(Choice(layer, bits, worse, size * bits))
+            table.append(Choice(layer, bits, activations, worse, size * bits))
         if progress is not None:
             progress(1)
     return table
 
 
-def allocate(widths: Widths, graph: Graph, table: Sequence[Choice], solver: Solver | None = None) -> Widths:
-    """`widths` with the layers of `table` at the widths of least degradation, no more bits than they had in all."""
+def allocate(widths: Widths, graph: Graph, table: Sequence[Choice], solver: Solver) -> Widths:
+    """`widths` with the layers of `table` as the solver wants them."""
     had = widths.of(graph)
     sizes = {choice.layer: choice.size_bits // choice.bits for choice in table}
-    budget = sum(size * had[layer][0] for layer, size in sizes.items())
-    chosen = (solver or lagrangian)(table, budget)
+    chosen = solver(graph, table, sum(size * had[layer][0] for layer, size in sizes.items()))
     return replace(widths, layers={**widths.layers, **{i: (bits, had[i][1]) for i, bits in chosen.items()}})
 
 
-def tabled(solve_table: Callable[..., Any]) -> Solver:
-    """A function of a DataFrame and budgets, as the solver room has one, as a plug.
-
-    solve_table : given columns layer, choice, degradation, size_bits and `budgets`, something with `choice`, {layer:
-        choice}; empty where nothing keeps the budget, which is an InputError here
-    """
-
-    def solve(table: Sequence[Choice], budget: int) -> dict[int, int]:
-        import pandas as pd
-
-        rows = [(c.layer, c.bits, c.degradation, float(c.size_bits)) for c in table]
-        frame = pd.DataFrame(rows, columns=["layer", "choice", "degradation", "size_bits"])
-        chosen = solve_table(frame, budgets={"size_bits": float(budget)}).choice
-        if not chosen:
-            raise InputError(f"no widths of {len(frame)} choices keep {budget} bits of weights; allow more")
-        return {int(layer): int(bits) for layer, bits in chosen.items()}
-
-    return solve
-
-
-def lagrangian(table: Sequence[Choice], budget: int) -> dict[int, int]:
-    """The widths that minimize degradation plus a price for each bit, at the lowest price that keeps the budget."""
-    layers = sorted({choice.layer for choice in table})
-    if sum(min(c.size_bits for c in table if c.layer == layer) for layer in layers) > budget:
-        return {layer: min(c.bits for c in table if c.layer == layer) for layer in layers}
-
-    def at(price: float) -> list[Choice]:
-        return [
-            min((c for c in table if c.layer == i), key=lambda c: c.degradation + price * c.size_bits) for i in layers
-        ]
-
-    low, high = 0.0, 1.0
-    while sum(c.size_bits for c in at(high)) > budget:
-        high *= 4
-    for _ in range(100):
-        price = (low + high) / 2
-        low, high = (price, high) if sum(c.size_bits for c in at(price)) > budget else (low, price)
-    return {choice.layer: choice.bits for choice in at(high)}
+def checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
+    """Widths of weights to choose among, each once, in order; InputError where they do not do."""
+    found = tuple(sorted(set(widths)))
+    if not found or not all(isinstance(bits, int) and 2 <= bits <= 8 for bits in found):
+        raise InputError(f"widths are {', '.join(map(str, widths)) or 'none'}; expected whole bits from 2 to 8")
+    return found
 
 
 def _divergence(real: Reals, got: Reals) -> float:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.graph import Graph
-from hwsim.ptq.layers import Layer
+from hwsim.ptq.layers import Layer, real_weights
 from hwsim.ptq.lower import WEIGHTED, Coding
-from hwsim.ptq.normalize import real_weights
 from hwsim.ptq.zero_shot import Statistics
 
 Reals = NDArray[np.float64]

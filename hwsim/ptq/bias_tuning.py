@@ -18,6 +18,8 @@ from hwsim.ptq.lower import Coding, Weights
 from hwsim.simulate import SampleBatch, compile
 
 Reals = NDArray[np.float32]
+CODE_STEPS = 5.0
+"""The unit of a weight's steps, in codes: at a rate of 1e-3 the first step is a 200th of a code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Tuning:
     steps, batch : of Adam, and samples of each
     rate : the first step's size, relative to the norm of a channel's weights (biases) or to the value itself (gains,
         scales); it falls to 0 along half a cosine
-    learn : kinds of parameters: 'bias', 'gain', 'scale'
+    learn : kinds of parameters: 'bias', 'gain', 'scale'; of blocks 'weight' too
     """
 
     steps: int = 30
@@ -53,16 +55,34 @@ def bias_tuning(
     """
     ends, classifies = logits(graph)
     student = Differentiable(graph, coding, ends)
-    wanted, adam = answers(graph, ends, batch), Adam(student, tuning)
-    for step, picked in enumerate(draws(batch.samples, tuning, seed)):
-        inputs = {i: np.ascontiguousarray(value[picked]) for i, value in batch.values.items()}
-        got = student.forward(inputs)
-        slopes = {i: _slope(got[i], wanted[i][picked], i in classifies) for i in ends}
+    learn(student, Adam(student, tuning), batch.values, answers(graph, ends, batch), classifies, seed, progress)
+    return tuned(student, coding)
+
+
+def learn(
+    student: Differentiable,
+    adam: "Adam",
+    given: Mapping[int, Reals],
+    wanted: Mapping[int, Reals],
+    classifies: set[int],
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Bring what `student` gives for `given` as close to `wanted` as the steps allow.
+
+    Parameters
+    ----------
+    given, wanted : by tensor index, (samples, *declared shape)
+    classifies : which of `wanted` are compared by their softmax
+    """
+    samples = len(next(iter(given.values())))
+    for step, picked in enumerate(draws(samples, adam.tuning, seed)):
+        got = student.forward({i: np.ascontiguousarray(value[picked]) for i, value in given.items()})
+        slopes = {i: _slope(got[i], wanted[i][picked], i in classifies) for i in wanted}
         _, found = student.backward(slopes)
         adam.step(found, step)
         if progress is not None:
             progress(1)
-    return tuned(student, coding)
 
 
 def logits(graph: Graph) -> tuple[tuple[int, ...], set[int]]:
@@ -112,20 +132,26 @@ def softmax(values: Reals) -> Reals:
 
 
 class Adam:
-    """Adam on the parameters of a network, every kind in units of its own."""
+    """Adam on the parameters of a network, every kind in units of its own.
 
-    def __init__(self, network: Differentiable, tuning: Tuning) -> None:
-        self.network, self.tuning = network, tuning
+    Parameters
+    ----------
+    frozen : keys of scales that stay
+    """
+
+    def __init__(self, network: Differentiable, tuning: Tuning, frozen: frozenset[int] = frozenset()) -> None:
+        self.network, self.tuning, self.frozen = network, tuning, frozen
         self.first: dict[tuple[str, int], Reals] = {}
         self.second: dict[tuple[str, int], Reals] = {}
         self.units = {("bias", i): _spread(network, i) for i in network.layers}
+        self.units |= {("weight", i): np.full(1, CODE_STEPS, np.float32) for i in network.parameters.weight}
 
     def step(self, found: Parameters, number: int) -> None:
         """Move every parameter that has a gradient."""
         rate = self.tuning.rate * 0.5 * (1 + np.cos(np.pi * number / self.tuning.steps))
         values: Mapping[tuple[str, int], Reals] = {(k, i): v for k, i, v in self.network.parameters.items()}
         for kind, key, slope in found.items():
-            if kind not in self.tuning.learn:
+            if kind not in self.tuning.learn or (kind == "scale" and key in self.frozen):
                 continue
             value = values[kind, key]
             unit = self.units.get((kind, key), np.abs(value))
@@ -147,9 +173,11 @@ def tuned(student: Differentiable, coding: Coding) -> Coding:
     """`coding` with what was learned: gains go into weights' scales where these have a channel each."""
     weights, biases = dict(coding.weights), dict(coding.biases)
     for i, gain in student.parameters.gain.items():
-        form = weights[i].format
+        form, codes = weights[i].format, weights[i].codes
+        if i in student.parameters.weight:
+            codes = student.layers[i].array(student.whole(i)).astype(codes.dtype)
         scale = form.scale * np.abs(gain) if form.scale.size == gain.size else form.scale
-        weights[i] = Weights(weights[i].codes, replace(form, scale=np.maximum(scale, 1e-30).astype(np.float32)))
+        weights[i] = Weights(codes, replace(form, scale=np.maximum(scale, 1e-30).astype(np.float32)))
         biases[i] = student.parameters.bias[i].astype(np.float64)
 
     def scaled(key: int, form: Affine) -> Affine:
@@ -158,5 +186,5 @@ def tuned(student: Differentiable, coding: Coding) -> Coding:
         return replace(form, scale=positive)
 
     activations = {i: scaled(i, form) for i, form in coding.activations.items()}
-    inputs = {i: scaled(-1 - i, form) for i, form in coding.inputs.items()}
+    inputs = {i: scaled(-1 - i, form) if i in student.layers else form for i, form in coding.inputs.items()}
     return replace(coding, activations=activations, weights=weights, biases=biases, inputs=inputs)

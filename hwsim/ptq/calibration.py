@@ -10,6 +10,8 @@ from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.simulate import Inputs, SampleBatch
 
+LARGEST = 1e15
+"""Beyond it the squares of float32 sums overflow; no network reads such values."""
 FARTHEST = 8.0
 """How many times larger labelled data may be than calibration data: beyond it one of both was not scaled."""
 
@@ -38,6 +40,8 @@ def calibration_batch(graph: Graph, x: Inputs, what: str = "calibration data") -
         name = graph.tensors[index].name
         if not np.isfinite(value).all():
             raise InputError(f"{what}: input {name!r} holds values that are not finite; remove these samples")
+        if value.size and (largest := float(np.abs(value).max())) > LARGEST:
+            raise InputError(f"{what}: input {name!r} reaches {largest:g}; expected at most {LARGEST:g}, scale it")
         if value.size > 1 and value.min() == value.max():
             raise InputError(f"{what}: input {name!r} is {value.min():g} everywhere; ranges need samples that vary")
     return batch

@@ -46,7 +46,8 @@ class Checkpoint:
         cls, path: Path | None, graph: Graph, batch: SampleBatch, settings: Settings, steps: tuple[str, ...]
     ) -> "Checkpoint":
         """The checkpoint at `path` of this run."""
-        told = asdict(replace(settings, statistics=None, solver=None))
+        solver = getattr(settings.solver, "__qualname__", repr(settings.solver))
+        told = {**asdict(replace(settings, statistics=None, solver=None)), "solver": solver}
         seen = sha256(repr((told, [(n.op, n.inputs, dict(n.attributes)) for n in graph.nodes])).encode())
         for data in (*(t.data for t in graph.tensors if t.data is not None), *batch.values.values()):
             seen.update(np.ascontiguousarray(data).tobytes())

@@ -1,8 +1,8 @@
 """Forwards and backwards through a float graph, with or without number formats in it, in NumPy.
 
 Rounding passes gradients as if it were not there (straight-through), beyond the ends of a format none; the gradient of
-a scale is LSQ's. Weights are constants: what is learned are biases, a gain for every output channel (which goes into
-the weights' scales) and the scales of activations.
+a scale is LSQ's. What is learned are biases, a gain for every output channel (which goes into the weights' scales), the
+scales of activations and, where asked for, the weights that are rounded to codes.
 
 Sources: Bengio et al., Estimating or Propagating Gradients Through Stochastic Neurons (arXiv 1308.3432); Esser et al.,
 Learned Step Size Quantization (ICLR 2020).
@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Affine, Graph
 from hwsim.ptq.adjoint import ADJOINTS, LIMITS, MOVERS, Adjoint, move
-from hwsim.ptq.layers import Layer
+from hwsim.ptq.layers import Layer, real_weights
 from hwsim.ptq.lower import FIXED, WEIGHTED, Coding
-from hwsim.ptq.normalize import real_weights
 from hwsim.ptq.ties import tied
 from hwsim.simulate import Program, compile
 
 Reals = NDArray[np.float32]
 Values = dict[int, Reals]
+WITHIN = 0.45
+"""How far from its code a weight may start: near the trained weight, so that not all reach the next code at once."""
 
 
 @dataclass(slots=True)
@@ -36,15 +37,17 @@ class Parameters:
     bias, gain : by node index, (channels,); outputs before the activation function are gain * (weights . x) + bias
     scale : (1,) by the key of an activation format: the smallest index of the tensors that share it, or -1 - node index
         for codes that one layer reads
+    weight : by node index, in units of the weights' scales before they are rounded, (groups, outputs, depth)
     """
 
     bias: dict[int, Reals] = field(default_factory=dict)
     gain: dict[int, Reals] = field(default_factory=dict)
     scale: dict[int, Reals] = field(default_factory=dict)
+    weight: dict[int, Reals] = field(default_factory=dict)
 
     def items(self) -> list[tuple[str, int, Reals]]:
         """Every array with the name of its kind and its key."""
-        kinds = (("bias", self.bias), ("gain", self.gain), ("scale", self.scale))
+        kinds = (("bias", self.bias), ("gain", self.gain), ("scale", self.scale), ("weight", self.weight))
         return [(kind, key, value) for kind, group in kinds for key, value in group.items()]
 
 
@@ -55,9 +58,10 @@ class Differentiable:
     ----------
     coding : number formats to emulate, None for the float network
     until : indices of the tensors whose gradients will be handed to `backward`
+    codes : whether weights, which are uniform, are rounded from `parameters.weight`, which at first gives their codes
     """
 
-    def __init__(self, graph: Graph, coding: Coding | None, until: tuple[int, ...]) -> None:
+    def __init__(self, graph: Graph, coding: Coding | None, until: tuple[int, ...], *, codes: bool = False) -> None:
         self.graph, self.coding, self.until = graph, coding, until
         self.same = tied(graph)
         self.fixed = {self.same[node.outputs[0]] for node in graph.nodes if node.op in FIXED}
@@ -73,7 +77,9 @@ class Differentiable:
             bias={i: self._bias(i) for i in self.layers},
             gain={i: np.ones(layer.channels, np.float32) for i, layer in self.layers.items()},
             scale=self._scales(),
+            weight={i: self._codes(i) for i in self.layers} if codes else {},
         )
+        self.read: Values = {}
         self.steps: dict[int, Program] = {}
         self.adjoints: dict[int, Adjoint] = {}
         self._prepare()
@@ -120,6 +126,9 @@ class Differentiable:
         if place in self.layers:
             layer, source = self.layers[place], node.inputs[0]
             value = self._encoded(-1 - place, self.values[source]) if self._own(place) else self.values[source]
+            if place in self.parameters.weight:
+                self.read[place] = value
+                self.matrices[place] = self.whole(place) * self._steps(place)
             sums = np.matmul(layer.rows(value), self.matrices[place].transpose(0, 2, 1)).transpose(1, 0, 2)
             out = sums.reshape(-1, layer.channels)
             out *= self.parameters.gain[place]
@@ -144,7 +153,11 @@ class Differentiable:
         flat, gain, bias = slope.reshape(-1, layer.channels), self.parameters.gain[place], self.parameters.bias[place]
         found.bias[place] = flat.sum(0)
         found.gain[place] = (flat * (before.reshape(flat.shape) - bias)).sum(0) / gain
-        rows = np.matmul(layer.grouped(flat * gain), self.matrices[place])
+        scaled = layer.grouped(flat * gain)
+        if place in self.parameters.weight:
+            inputs = layer.rows(self.read[place])
+            found.weight[place] = np.matmul(scaled.transpose(0, 2, 1), inputs) * self._steps(place)
+        rows = np.matmul(scaled, self.matrices[place])
         back = layer.images(rows, self.samples)
         return self._through(-1 - place, back, found) if self._own(place) else back
 
@@ -173,6 +186,12 @@ class Differentiable:
             return given * inside
         found.scale[key] = found.scale.get(key, np.zeros(1, np.float32)) + part
         return given * inside
+
+    def whole(self, place: int) -> Reals:
+        """The codes that layer `place` has now, as reals (groups, outputs, depth)."""
+        assert self.coding is not None
+        largest = (1 << ((getattr(self.coding.weights[place].format, "bits", None) or 8) - 1)) - 1
+        return np.clip(np.rint(self.parameters.weight[place]), -largest, largest)
 
     def shared(self, key: int) -> int:
         """The key of the scale of format `key`: tensors that share a format share it."""
@@ -205,6 +224,19 @@ class Differentiable:
         return (
             layer.weights if self.coding is None else real_weights(layer, self.coding.weights[place]).astype(np.float32)
         )
+
+    def _codes(self, place: int) -> Reals:
+        assert self.coding is not None
+        layer = self.layers[place]
+        codes = layer.matrix(self.coding.weights[place].codes).astype(np.float32)
+        start: Reals = np.clip(layer.weights / self._steps(place), codes - WITHIN, codes + WITHIN)
+        return start
+
+    def _steps(self, place: int) -> Reals:
+        """The scale of each output channel's weights, (groups, outputs, 1)."""
+        assert self.coding is not None
+        layer, scale = self.layers[place], self.coding.weights[place].format.scale.astype(np.float32)
+        return np.broadcast_to(scale, layer.channels).reshape(layer.groups, layer.outputs, 1)
 
     def _bias(self, place: int) -> Reals:
         own = None if self.coding is None else self.coding.biases.get(place)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import InputError
-from hwsim.graph import Graph, NodeView
+from hwsim.graph import Affine, Graph, NodeView
 from hwsim.ops._base import merge_batch
 from hwsim.ops._float import taps
 from hwsim.ops._window import window
 from hwsim.ptq.adjoint import untaps
-from hwsim.ptq.lower import WEIGHTED
+from hwsim.ptq.formats import decoded
+from hwsim.ptq.lower import WEIGHTED, Weights
 
 Reals = NDArray[np.float32]
 
@@ -128,3 +129,12 @@ class Layer:
         parts = rows.reshape(self.groups, rows.shape[1], height * width, -1).transpose(2, 1, 0, 3)
         out = samples * shape[0], place[1], place[2], shape[3]
         return untaps([part.reshape(out) for part in parts], place, (shape[1], shape[2])).reshape(samples, *shape)
+
+
+def real_weights(layer: Layer, weights: Weights) -> NDArray[np.float64]:
+    """What the codes of a layer stand for, (groups, outputs, depth) float64."""
+    form = weights.format
+    if isinstance(form, Affine):
+        scale = np.broadcast_to(form.scale.astype(np.float64), layer.channels).reshape(layer.groups, layer.outputs, 1)
+        return layer.matrix(weights.codes).astype(np.float64) * scale
+    return layer.matrix(decoded(weights)).astype(np.float64)

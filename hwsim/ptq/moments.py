@@ -4,7 +4,7 @@ With x the quantized network's input rows and y the float network's outputs befo
 squared error of weights w and bias b is yy - 2 w.xy + w.xx.w + (mean_y - w.mean_x - b)^2, all centered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,25 +82,34 @@ def measure(
     owed: NDArray[np.float32] | None,
     seed: int,
 ) -> Moments:
-    """Moments of `layer` over calibration samples.
+    """Moments of `layer` over calibration samples; parameters as of `pairs_of_rows`."""
+    return Moments.of(len(real), pairs_of_rows(layer, real, read, owed, seed, ROWS))
+
+
+def pairs_of_rows(
+    layer: Layer,
+    real: NDArray[np.float32],
+    read: NDArray[np.float32],
+    owed: NDArray[np.float32] | None,
+    seed: int,
+    limit: int,
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Chunks of what a layer reads (groups, rows, depth), and of what it should give for it (groups, rows, outputs).
 
     Parameters
     ----------
     real, read : its input in the float network and in the quantized one, (samples, *declared shape)
     owed : what its output should make up for besides, (samples, *declared shape of the output)
+    limit : rows in all, about; drawn evenly over the samples
     """
     samples, generator = len(real), np.random.default_rng(seed)
     weights, bias = layer.weights.transpose(0, 2, 1), layer.bias.reshape(layer.groups, 1, -1)
-
-    def parts() -> Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        for start in range(0, samples, CHUNK):
-            part = slice(start, min(start + CHUNK, samples))
-            count, share = layer.row_count(part.stop - start), max(1, ROWS * (part.stop - start) // samples)
-            pick = np.sort(generator.choice(count, share, replace=False)) if count > share else None
-            x = layer.rows(read[part], pick)
-            y = layer.rows(real[part], pick) @ weights + bias
-            if owed is not None:
-                y += layer.grouped(owed[part])[:, slice(None) if pick is None else pick]
-            yield x, y
-
-    return Moments.of(samples, parts())
+    for start in range(0, samples, CHUNK):
+        part = slice(start, min(start + CHUNK, samples))
+        count, share = layer.row_count(part.stop - start), max(1, limit * (part.stop - start) // samples)
+        pick = np.sort(generator.choice(count, share, replace=False)) if count > share else None
+        x = layer.rows(read[part], pick)
+        y = layer.rows(real[part], pick) @ weights + bias
+        if owed is not None:
+            y += layer.grouped(owed[part])[:, slice(None) if pick is None else pick]
+        yield x, y

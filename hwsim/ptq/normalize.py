@@ -10,9 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.graph import Affine
-from hwsim.ptq.formats import decoded
-from hwsim.ptq.layers import Layer
+from hwsim.ptq.layers import Layer, real_weights
 from hwsim.ptq.lower import Coding, Weights
 from hwsim.ptq.moments import Moments
 from hwsim.ptq.walk import Change
@@ -21,15 +19,6 @@ Reals = NDArray[np.float64]
 LARGEST_GAIN = 2.0
 DOUBT = 4
 """With n samples a gain is taken to the power n / (n + DOUBT): one sample says little of a spread."""
-
-
-def real_weights(layer: Layer, weights: Weights) -> Reals:
-    """What the codes of a layer stand for, (groups, outputs, depth) float64."""
-    form = weights.format
-    if isinstance(form, Affine):
-        scale = np.broadcast_to(form.scale.astype(np.float64), layer.channels).reshape(layer.groups, layer.outputs, 1)
-        return layer.matrix(weights.codes).astype(np.float64) * scale
-    return layer.matrix(decoded(weights)).astype(np.float64)
 
 
 def para_normalization(index: int, layer: Layer, moments: Moments, coding: Coding) -> Change:

@@ -1,4 +1,4 @@
-"""`hwsim.quantize`: steps in order, with a record of what each bought, and a checkpoint after each."""
+"""Steps of post-training quantization in order, with a record of what each bought, and a checkpoint after each."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from hwsim.engines import engine as engine_called
 from hwsim.errors import InputError, unknown
-from hwsim.graph import Graph
-from hwsim.ptq.allocate import Solver
+from hwsim.graph import Affine, Graph
+from hwsim.ptq.allocate import CHOICES, Solver, checked_widths
 from hwsim.ptq.bias_tuning import Tuning
 from hwsim.ptq.calibration import calibration_batch, check_alike, check_float
 from hwsim.ptq.checkpoint import Checkpoint
@@ -50,10 +50,13 @@ class Quantized:
     history: tuple[Entry, ...]
     float_accuracy: float | None = None
 
-
-def quantize(graph: Graph, calibration: Inputs, **options: Any) -> Graph:
-    """The integer graph of a float graph; parameters as for `quantize_with_history`."""
-    return quantize_with_history(graph, calibration, **options).graph
+    @property
+    def weight_bits(self) -> dict[str, int]:
+        """Bits of each layer's weights, by its name."""
+        return {
+            self.real.nodes[i].name: (w.format.bits or 8) if isinstance(w.format, Affine) else 8
+            for i, w in self.coding.weights.items()
+        }
 
 
 def quantize_with_history(
@@ -71,9 +74,11 @@ def quantize_with_history(
     checkpoint: str | PathLike[str] | None = None,
     sequential: bool = True,
     joint: bool = True,
+    reads: bool = True,
     tuning: Tuning | None = None,
     seed: int = 0,
     statistics: Statistics | None = None,
+    choices: Sequence[int] = CHOICES,
     solver: Solver | None = None,
     bar: Bar | None = None,
 ) -> Quantized:
@@ -84,12 +89,13 @@ def quantize_with_history(
     calibration : samples as for `simulate`; a few hundred do
     weights, activations : bits, 2 to 8; first and last layer have 8 (`widths` decides more)
     engine : whose integers
-    pipeline : 'minmse' (ranges alone), 'light' (no backward pass) or 'advanced'
+    pipeline : 'minmse' (ranges alone), 'light' (no backward pass) or 'advanced'; the last two allocate bits where a
+        solver is given
     steps : names of steps in order, instead of a pipeline's
     ranges : 'min_max', 'percentile', 'mse' or 'entropy'
     labelled : samples and their classes, to record accuracy after each step; nothing is learned from them
     checkpoint : a file to go on from if it exists, and to write after each step
-    sequential, joint, tuning, seed, statistics, solver : see `Settings`
+    sequential, joint, reads, tuning, seed, statistics, choices, solver : see `Settings`
     bar : for a progress bar
 
     Raises
@@ -99,7 +105,8 @@ def quantize_with_history(
     """
     widths, tuning = widths or Widths(weights, activations), tuning or Tuning()
     widths = replace(widths, fine=engine_called(engine).fine)
-    settings = Settings(widths, engine, ranges, sequential, joint, tuning, seed, statistics, solver)
+    among = checked_widths(choices)
+    settings = Settings(widths, engine, ranges, sequential, joint, reads, tuning, seed, statistics, among, solver)
     names = _checked(settings, pipeline, steps)
     check_float(graph)
     graph = spelled_out(graph, engine_called(engine))
@@ -128,20 +135,26 @@ def _no_bar(_what: str, _total: int) -> AbstractContextManager[Callable[[int], N
 
 
 def _checked(settings: Settings, pipeline: str, steps: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of the steps, known to go together."""
     if settings.ranges not in METHODS:
         raise InputError(unknown("ranges", settings.ranges, METHODS))
-    if steps is None:
-        if pipeline not in PIPELINES:
-            raise InputError(unknown("pipeline", pipeline, PIPELINES))
-        return PIPELINES[pipeline]
-    for name in steps:
+    if steps is None and pipeline not in PIPELINES:
+        raise InputError(unknown("pipeline", pipeline, PIPELINES))
+    names = tuple(PIPELINES[pipeline] if steps is None else steps)
+    if steps is None and settings.solver is not None and len(names) > 1:
+        names = (names[0], "allocation", *names[1:])
+    for name in names:
         if name not in STEPS:
             raise InputError(unknown("step", name, STEPS))
-    if "analytic_bias_correction" in steps and {"equalization", "splitting"} & set(steps):
+    if settings.solver is not None and "allocation" not in names:
+        raise InputError(
+            f"steps {', '.join(names)} choose no widths; add 'allocation', or leave out widths and budgets"
+        )
+    if "analytic_bias_correction" in names and {"equalization", "splitting"} & set(names):
         raise InputError(
             "batch norm's statistics do not hold after 'equalization' or 'splitting'; use 'bias_correction'"
         )
-    return tuple(steps)
+    return names
 
 
 def _entry(name: str, seconds: float, state: State, engine: str, batch: Any, judge: Labelled | None) -> Entry:

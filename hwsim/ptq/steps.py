@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.ptq.adaquant import AdaQuant
-from hwsim.ptq.allocate import Solver, allocate, sensitivity
+from hwsim.ptq.allocate import CHOICES, Solver, allocate, sensitivity
 from hwsim.ptq.analytic import analytic_bias_correction
 from hwsim.ptq.bias_tuning import Tuning, bias_tuning
+from hwsim.ptq.blocks import joint_blocks
 from hwsim.ptq.choose import Widths, choose, fit_weights
 from hwsim.ptq.equalize import absorb, absorbs, equalize
 from hwsim.ptq.layers import Layer
@@ -36,10 +37,12 @@ class Settings:
     ranges : how ranges are taken: 'min_max', 'percentile', 'mse' or 'entropy'
     sequential : a layer is fitted to what the integer network gives it, not to the float network's values
     joint : a layer whose output is only added makes up for the other operand's error
+    reads : AdaQuant fits the formats that layers read too; else they stay as ranges made them
     tuning : of end-to-end steps
     seed : of every draw
     statistics : by layer name, what batch norm recorded, for the analytic bias correction
-    solver : what chooses widths from `allocate`'s table, a small one of its own where None
+    choices : widths of weights that 'allocation' chooses among, 2 to 8
+    solver : what chooses among them, for the step 'allocation'
     """
 
     widths: Widths = field(default_factory=Widths)
@@ -47,9 +50,11 @@ class Settings:
     ranges: str = "mse"
     sequential: bool = True
     joint: bool = True
+    reads: bool = True
     tuning: Tuning = field(default_factory=Tuning)
     seed: int = 0
     statistics: Statistics | None = None
+    choices: tuple[int, ...] = CHOICES
     solver: Solver | None = None
 
 
@@ -102,12 +107,14 @@ def splitting(state: State, _batch: SampleBatch, _settings: Settings, progress: 
 
 
 def allocation(state: State, batch: SampleBatch, settings: Settings, progress: Progress) -> State:
-    """Widths of weights by layer, as many bits in all as before; first and last layer keep theirs."""
+    """Widths of weights by layer as the solver wants them; first and last layer keep theirs."""
     graph, coding = state.graph, state.known("allocation")
-    places = [i for i, node in enumerate(graph.nodes) if node.op in WEIGHTED][1:-1]
-    table = sensitivity(graph, coding, batch, settings.engine, places, progress)
-    chosen = allocate(settings.widths, graph, table, settings.solver).of(graph)
-    weights = {i: fit_weights(graph, i, chosen[i][0], settings.ranges) for i in places}
+    if settings.solver is None:
+        raise InputError("step 'allocation' needs widths to choose among or a budget; give `choices` or `budgets`")
+    layers = {i: bits for i, (_, bits) in list(settings.widths.of(graph).items())[1:-1]}
+    table = sensitivity(graph, coding, batch, settings.engine, layers, settings.choices, progress)
+    chosen = allocate(settings.widths, graph, table, settings.solver).of(graph) if layers else {}
+    weights = {i: fit_weights(graph, i, chosen[i][0], settings.ranges) for i in layers}
     return replace(state, coding=replace(coding, weights={**coding.weights, **weights}))
 
 
@@ -136,7 +143,14 @@ def tune(state: State, batch: SampleBatch, settings: Settings, progress: Progres
     return replace(state, coding=bias_tuning(state.graph, coding, batch, tuning, seed=seed, progress=progress))
 
 
-def _walking(name: str, visit: Visit) -> Step:
+def blockwise(state: State, batch: SampleBatch, settings: Settings, progress: Progress) -> State:
+    """AdaQuant's parameters of whole blocks learned together."""
+    coding = state.known("joint_blocks")
+    found = joint_blocks(state.graph, coding, batch, settings.engine, seed=settings.seed, progress=progress)
+    return replace(state, coding=found)
+
+
+def _walking(name: str, visit: Visit, *, reads: bool = False) -> Step:
     def step(state: State, batch: SampleBatch, settings: Settings, progress: Progress) -> State:
         coding = walk(
             state.graph,
@@ -146,6 +160,7 @@ def _walking(name: str, visit: Visit) -> Step:
             visit,
             sequential=settings.sequential,
             joint=settings.joint,
+            reads=reads and settings.reads,
             seed=settings.seed,
             progress=progress,
         )
@@ -162,8 +177,9 @@ STEPS: dict[str, Step] = {
     "analytic_bias_correction": analytic,
     "bias_correction": _walking("bias_correction", bias_correction),
     "para_normalization": _walking("para_normalization", para_normalization),
-    "adaquant": _walking("adaquant", AdaQuant()),
+    "adaquant": _walking("adaquant", AdaQuant(), reads=True),
     "adaround": _walking("adaround", AdaQuant(rounding_only=True)),
+    "joint_blocks": blockwise,
     "bias_tuning": tune,
 }
 

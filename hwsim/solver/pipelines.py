@@ -4,7 +4,7 @@ from hwsim.errors import InputError, unknown
 from hwsim.graph import Graph
 from hwsim.ptq.choose import Widths
 from hwsim.ptq.lower import Coding
-from hwsim.ptq.pipeline import quantize
+from hwsim.ptq.pipeline import quantize_with_history
 from hwsim.ptq.steps import PIPELINES, STEPS, Settings, State
 from hwsim.simulate import Inputs, SampleBatch
 from hwsim.solver.candidates import Refine
@@ -22,7 +22,10 @@ def refiner(pipeline: str, graph: Graph, calibration: Inputs, engine: str) -> Re
     if pipeline not in PIPELINES:
         raise InputError(unknown("pipeline", pipeline, PIPELINES))
     names = [name for name in PIPELINES[pipeline] if name not in WHOLE]
-    batch, settings = SampleBatch.of(graph, calibration), Settings(engine=engine, sequential=False, joint=False)
+    batch, settings = (
+        SampleBatch.of(graph, calibration),
+        Settings(engine=engine, sequential=False, joint=False, reads=False),
+    )
 
     def refine(network: Graph, coding: Coding) -> Coding:
         state = State(network, coding)
@@ -37,6 +40,6 @@ def quantizer(pipeline: str, calibration: Inputs, engine: str) -> Quantizer:
     """The whole pipeline at given widths."""
 
     def made(graph: Graph, widths: Widths) -> Graph:
-        return quantize(graph, calibration, widths=widths, engine=engine, pipeline=pipeline)
+        return quantize_with_history(graph, calibration, widths=widths, engine=engine, pipeline=pipeline).graph
 
     return made

@@ -263,6 +263,7 @@ MOVES: dict[str, Operator] = {
 
 DYADIC: dict[str, Operator] = MOVES | {
     "conv2d": _convolution, "depthwise_conv2d": _convolution, "fully_connected": _fully_connected, "add": _add,
-    "mul": _mul, "logistic": _logistic, "mean": _mean, "quantize": _quantize, "max_pool_2d": _pool, "average_pool_2d": _pool,
+    "mul": _mul, "logistic": _logistic, "mean": _mean, "quantize": _quantize, "max_pool_2d": _pool,
+    "average_pool_2d": _pool,
     "batch_matmul": _batch_matmul,
 }  # fmt: skip

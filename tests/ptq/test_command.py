@@ -62,7 +62,23 @@ def test_quantize_prints_tables(command):
     assert status == 0
     assert out.startswith("after each step ")
     assert re.search(r"^para_normalization +\d\.\d{4} +\d+\.\d$", out, re.MULTILINE)
-    assert re.search(r"^dense +\d\.\d{4} +\d\.\d{4}$", out, re.MULTILINE)
+    assert re.search(r"^dense +8 +\d\.\d{4} +\d\.\d{4}$", out, re.MULTILINE)
+
+
+def test_quantize_chooses_widths_within_a_budget(command):
+    words = ["net.hwsim", "--calibration", "data.npz", "--out", "q.hwsim", "--json"]
+    status, out, _ = command(*words, "--widths", "2,4,8", "--max-weights-kib", "0.8")
+    facts = json.loads(out)
+    assert status == 0
+    assert facts["weight_bits"] == {"conv0": 8, "conv1": 4, "dense": 8}
+    assert facts["costs"] == {"weights_kib": (162 + 324 / 2 + 480) / 1024}
+    assert facts["missed"] == {}
+    status, out, _ = command(*words, "--target", "gap9", "--max-latency-ms", "10")
+    assert status == 0
+    assert json.loads(out)["costs"]["latency_ms"] < 10
+    status, out, err = command(*words, "--max-weights-kib", "0.1")
+    assert (status, out) == (2, "")
+    assert "there are no widths for these budgets" in err
 
 
 @pytest.mark.parametrize(
@@ -75,6 +91,8 @@ def test_quantize_prints_tables(command):
             r"bare.npz: holds images; expected 'x' \(samples\), 'y'",
         ),
         (["--calibration", "data.npz", "--pipeline", "heavy"], r"unknown pipeline 'heavy'"),
+        (["--calibration", "data.npz", "--widths", "2,x"], r"--widths '2,x'; expected bits with commas, such as 2,4,8"),
+        (["--calibration", "data.npz", "--max-latency-ms", "1"], r"a budget of latency_ms needs a target"),
     ],
 )
 def test_quantize_bad_input_ends_with_2(command, words, message):

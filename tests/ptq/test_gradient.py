@@ -107,6 +107,23 @@ def test_gradients_of_biases_and_gains(network, samples):
         assert (high - low) / 2e-3 == pytest.approx(expected, rel=0.05, abs=0.05), (kind, key)
 
 
+def test_gradients_of_codes(network, samples, seen):
+    coding, end = choose(network, seen, Widths(3, 4)), logits(network)[0][0]
+    student = Differentiable(network, coding, (end,), codes=True)
+    got = student.forward({0: samples[:8].reshape(8, 1, 8, 8, 3)})[end]
+    weight = np.random.default_rng(0).normal(0, 1, got.shape).astype(np.float32)
+    _, found = student.backward({end: weight})
+    for i in student.layers:
+        codes = student.whole(i)
+        np.testing.assert_array_equal(student.layers[i].array(codes), coding.weights[i].codes)
+        # outputs before the bias are linear in a channel's gain and in its codes alike
+        np.testing.assert_allclose((found.weight[i] * codes).sum(2).reshape(-1), found.gain[i], rtol=2e-3, atol=2e-3)
+    slope, read = (weight * student.rounded[end][0]).reshape(8, 5), student.read[5].reshape(8, 96)
+    np.testing.assert_allclose(
+        found.weight[5][0], slope.T @ read * coding.weights[5].format.scale[:, None], rtol=1e-3, atol=1e-5
+    )
+
+
 def test_emulation_stays_close_to_the_engine(network, samples, seen):
     coding = choose(network, seen, Widths(4, 8))
     end = logits(network)[0][0]

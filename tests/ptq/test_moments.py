@@ -7,7 +7,6 @@ import pytest
 
 from hwsim.graph.build import Builder
 from hwsim.ptq.adaquant import AdaQuant, anchored, best_scale, descend
-from hwsim.ptq.allocate import Choice, lagrangian
 from hwsim.ptq.analytic import clipped_normal
 from hwsim.ptq.layers import Layer
 from hwsim.ptq.moments import Moments, measure
@@ -126,19 +125,6 @@ def test_codes_stay_in_their_width(network, samples, seen, rounding_only):
                 -1, *[1] * (weights.codes.ndim - 1)
             )
             assert (np.abs(weights.codes - np.clip(real, -3, 3)) < 1 + 1e-5).all()
-
-
-def test_the_lagrangian_choice_is_the_best_on_a_small_convex_table():
-    layers, widths = ((0, 1.0, 1), (1, 50.0, 2), (2, 5.0, 3)), (2, 3, 4, 5, 6, 8)
-    table = [Choice(i, bits, weight / 4**bits, 10 * size * bits) for i, weight, size in layers for bits in widths]
-    budget = 10 * 4 * 6
-    chosen = lagrangian(table, budget)
-    size = sum(c.size_bits for c in table if chosen[c.layer] == c.bits)
-    assert size <= budget
-    groups = [[c for c in table if c.layer == layer] for layer in range(3)]
-    best = min((sum(c.degradation for c in trio), trio) for trio in itertools.product(*groups)
-               if sum(c.size_bits for c in trio) <= size)  # fmt: skip
-    assert sum(c.degradation for c in table if chosen[c.layer] == c.bits) == pytest.approx(best[0])
 
 
 def test_clipped_normal_is_what_samples_say():

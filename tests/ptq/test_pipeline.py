@@ -101,16 +101,19 @@ def test_a_checkpoint_of_other_settings_is_refused(network, samples, tmp_path):
         hwsim.quantize(network, samples, pipeline="minmse", checkpoint=path)
 
 
-def test_one_sample_and_dead_channels_stay_finite(network, samples):
+@pytest.mark.parametrize("constant", [False, True])
+def test_one_sample_dead_channels_and_constant_layers_stay_finite(network, samples, constant):
     dead = list(network.tensors)
     bias, weights = dead[2].data.copy(), dead[1].data.copy()
     weights[1], bias[1], bias[2] = 0.0, -3.0, -1e3
+    if constant:
+        weights[:], bias[:] = 0.0, 0.5
     dead[1], dead[2] = (Tensor(t.name, t.shape, t.dtype, None, d) for t, d in ((dead[1], weights), (dead[2], bias)))
     graph = type(network)("dead", tuple(dead), network.nodes, network.inputs, network.outputs)
     for x in (samples[:1], samples):
         found = quantize_with_history(
             graph, x, weights=4, activations=4, tuning=QUICK,
-            steps=["ranges", "adaquant", "adaround", "para_normalization", "bias_correction", "bias_tuning"],
+            steps=["ranges", *(name for name in STEPS if name not in (*BEFORE, "ranges", *ELSEWHERE))],
         )  # fmt: skip
         assert all(np.isfinite(list(e.errors.values())).all() for e in found.history)
         assert all(np.isfinite(t.format.scale).all() for t in found.graph.tensors if t.format is not None)
@@ -130,6 +133,10 @@ def test_integers_and_wider_floats_are_taken_as_numbers(network, samples):
         (np.ones((4, 8, 8, 3)), r"calibration data: input 'x' is 1 everywhere; ranges need samples that vary"),
         (np.full((4, 8, 8, 3), np.nan), r"calibration data: input 'x' holds values that are not finite"),
         (np.full((4, 8, 8, 3), "a"), r"calibration data are <U1; expected numbers that float32 can hold"),
+        (
+            np.arange(768.0).reshape(4, 8, 8, 3) * 1e30,
+            r"calibration data: input 'x' reaches 7.67e\+32; expected at most",
+        ),
         (np.full((4, 8, 8, 3), 1e300), r"calibration data: input 'x' holds values that are not finite"),
     ],
 )

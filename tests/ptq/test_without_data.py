@@ -1,14 +1,12 @@
 """What needs batch norm's statistics, or the whole network's answers."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 import hwsim
 from hwsim.errors import InputError
 from hwsim.graph.build import Builder
-from hwsim.ptq.allocate import Choice, allocate, sensitivity, tabled
+from hwsim.ptq.allocate import allocate, sensitivity
 from hwsim.ptq.choose import Widths, choose
 from hwsim.ptq.observe import observe
 from hwsim.ptq.pipeline import quantize_with_history
@@ -77,42 +75,32 @@ def test_analytic_bias_correction_brings_the_mean_closer(normed):
         hwsim.quantize(graph, samples, steps=["ranges", "analytic_bias_correction"])
 
 
-def test_allocation_keeps_the_budget_and_takes_any_solver(network, samples):
+def test_allocation_measures_each_layer_alone_and_takes_any_solver(network, samples):
     batch, widths = SampleBatch.of(network, samples), Widths(4, 8, ends=4)
     coding = choose(network, observe(network, samples), widths)
-    table = sensitivity(network, coding, batch, "dyadic", [0, 2, 5])
+    table = sensitivity(network, coding, batch, "dyadic", {0: 8, 2: 8, 5: 8}, (2, 5, 8))
+    assert [(c.layer, c.bits) for c in table] == [(i, bits) for i in (0, 2, 5) for bits in (2, 5, 8)]
     assert {c.degradation for c in table if c.bits == 8} == {0.0}
     worse = {layer: {c.bits: c.degradation for c in table if c.layer == layer} for layer in (0, 2, 5)}
     assert all(worse[layer][2] > worse[layer][5] for layer in worse)
-    sizes = {c.layer: c.size_bits // c.bits for c in table}
-    budgets = []
+    asked = []
 
-    def solver(rows, budget):
-        budgets.append(budget)
+    def solver(graph, rows, uniform_bits):
+        asked.append((graph, rows, uniform_bits))
         return {0: 2, 2: 8, 5: 3}
 
     assert allocate(widths, network, table, solver).of(network) == {0: (2, 8), 2: (8, 8), 5: (3, 8)}
-    assert budgets == [4 * sum(sizes.values())]
-    chosen = allocate(widths, network, table).of(network)
-    assert sum(sizes[i] * bits for i, (bits, _) in chosen.items()) <= budgets[0]
+    assert asked == [(network, table, 4 * (6 * 27 + 6 * 54 + 5 * 96))]
 
 
 def test_the_allocation_step_changes_inner_layers_only(network, samples):
-    found = quantize_with_history(network, samples, weights=3, activations=8, steps=["ranges", "allocation"])
-    bits = {i: w.format.bits for i, w in found.coding.weights.items()}
-    assert (bits[0], bits[5]) == (None, None)
-    assert bits[2] in (2, 3)
-
-
-def test_a_solver_of_tables_is_a_plug():
-    table = [Choice(7, 2, 0.5, 20), Choice(7, 8, 0.0, 80), Choice(9, 2, 0.1, 20)]
-
-    def solve_table(frame, budgets):
-        assert list(frame.columns) == ["layer", "choice", "degradation", "size_bits"]
-        assert frame.values.tolist() == [[7, 2, 0.5, 20], [7, 8, 0, 80], [9, 2, 0.1, 20]]
-        kept = frame[frame["size_bits"] <= budgets["size_bits"]]
-        return SimpleNamespace(choice=dict(zip(kept["layer"], kept["choice"], strict=True)))
-
-    assert tabled(solve_table)(table, 50) == {7: 2, 9: 2}
-    with pytest.raises(InputError, match=r"^no widths of 3 choices keep 10 bits of weights; allow more$"):
-        tabled(solve_table)(table, 10)
+    found = quantize_with_history(
+        network, samples, weights=3, steps=["ranges", "allocation"], choices=(2, 5), solver=lambda *_: {2: 5}
+    )
+    assert found.weight_bits == {"conv0": 8, "conv1": 5, "dense": 8}
+    with pytest.raises(
+        InputError, match=r"^step 'allocation' needs widths to choose among or a budget; give `choices`"
+    ):
+        quantize_with_history(network, samples, steps=["ranges", "allocation"])
+    with pytest.raises(InputError, match=r"^widths are 2, 9; expected whole bits from 2 to 8$"):
+        quantize_with_history(network, samples, choices=(2, 9))
