@@ -80,12 +80,17 @@ def _layer(op: Op, view: NodeView, rule: Rule) -> Step:
 
 def _reading(step: Step, levels: NDArray[Any]) -> Step:
     """`step` on the levels of its first input's codes."""
+    signs = levels[0] == -1 and bool((levels[1:] == 1).all())
 
     def reading(inputs: Arrays, outputs: Arrays) -> None:
         step([levels[inputs[0]], *inputs[1:]], outputs)
 
     def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
         source = inputs[0]
+        if signs and isinstance(step, FixableStep) and step.of_signs is not None:
+            binary = step.of_signs(inputs, outputs)
+            if binary is not None:
+                return binary
         decoded = scratch(source.size)[: source.size].view(levels.dtype).reshape(source.shape)
         found = lookup(levels, 0, source, decoded)
         return None if found is None else in_turn(found, fix(step, [decoded, *inputs[1:]], outputs))

@@ -132,6 +132,8 @@ class Layer:
 class ConvLayer(Layer):
     """Every output channel sums over all input channels."""
 
+    tile_rows = vector_conv2d.TILE_ROWS
+
     def prepare(self, source: Array, out: Array) -> Fixed:
         held, channels = Held(), source.shape[3]
         unit = 1 if self._quads else 2
@@ -173,14 +175,14 @@ class ConvLayer(Layer):
     def _vectors(self) -> int:
         """Vectors of a tile that waste least on this many channels; the most for a single pixel."""
         needed = -(-self.weights.shape[0] // LANES)
-        rows = vector_conv2d.TILE_ROWS
+        rows = self.tile_rows
         if self.out_height * self.out_width == 1:
             return max(rows)
         return min(rows, key=lambda v: (-(-needed // v) * v / EFFICIENCY[v], -v))
 
     @cached_property
     def _tile_rows(self) -> int:
-        return 1 if self.out_height * self.out_width == 1 else vector_conv2d.TILE_ROWS[self._vectors]
+        return 1 if self.out_height * self.out_width == 1 else self.tile_rows[self._vectors]
 
     @cached_property
     def _padded_channels(self) -> int:
