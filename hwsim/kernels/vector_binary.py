@@ -15,7 +15,7 @@ from hwsim.kernels.vector_instructions import I8, I32, I64, vector
 from hwsim.kernels.vector_output import finish
 from hwsim.kernels.vector_tile import LANES, REGISTER, Loop, integer, load, opaque, splat, store
 
-TILE_ROWS = {1: 8, 2: 8, 3: 6, 4: 4} if LANES == 16 else {1: 6, 2: 4}
+TILE_ROWS = {1: 8, 2: 8, 3: 8, 4: 6} if LANES == 16 else {1: 6, 2: 4}
 """Pixels of a tile for each number of vectors of channels."""
 
 WORD_BYTES = 4
@@ -24,8 +24,8 @@ PACKED = 64
 
 FIELDS = (
     "batch", "source", "source_bytes", "height", "runs", "run_codes", "run_bytes", "image", "staged_row", "top",
-    "left", "mask", "pixels", "pixel_count", "tile_rows", "steps", "step_count", "valid", "weights", "block_bytes",
-    "blocks", "vectors", "channels", "bias", "sums", "stage", "out", "out_bytes", "places",
+    "left", "mask", "pixels", "counts", "pixel_count", "tile_rows", "steps", "step_count", "valid", "weights",
+    "block_bytes", "blocks", "vectors", "channels", "bias", "sums", "stage", "out", "out_bytes", "places",
 )  # fmt: skip
 """What `vector_binary_conv2d` reads. A row of an image is so many `runs` of codes, each packed from a byte on: the
 whole row where pixels have whole bytes, else every pixel.
@@ -33,57 +33,56 @@ whole row where pixels have whole bytes, else every pixel.
 
 (
     BATCH, SOURCE, SOURCE_BYTES, HEIGHT, RUNS, RUN_CODES, RUN_BYTES, IMAGE, STAGED_ROW, TOP,
-    LEFT, MASK, PIXELS, PIXEL_COUNT, _TILE_ROWS, STEPS, STEP_COUNT, VALID, WEIGHTS, BLOCK_BYTES,
-    BLOCKS, VECTORS, CHANNELS, BIAS, SUMS, STAGE, OUT, OUT_BYTES, PLACES,
+    LEFT, MASK, PIXELS, COUNTS, PIXEL_COUNT, _TILE_ROWS, STEPS, STEP_COUNT, VALID, WEIGHTS,
+    BLOCK_BYTES, BLOCKS, VECTORS, CHANNELS, BIAS, SUMS, STAGE, OUT, OUT_BYTES, PLACES,
 ) = range(len(FIELDS))  # fmt: skip
 
 
 def make_sign_tile(rows: int, vectors: int) -> Any:
-    """An intrinsic (image, mask, pixels, steps, step_count, valid, weights, bias, sums) for one tile.
+    """An intrinsic (image, mask, pixels, counts, steps, step_count, valid, weights, bias, sums) for one tile.
 
     image, mask : addresses of bits; pixels, steps : as for `vector_tile.make_tile`, a step takes 32 bits
+    counts : address of int32, for each pixel how many of its bits count
     valid : address of uint32, for each step the bits that count; weights : address of uint32 (steps, vectors, lanes)
     bias : address of int32, one per channel; sums : address of int32 (rows, vectors * lanes), written
     """
 
     @intrinsic
-    def tile(typingctx, image, mask, pixels, steps, step_count, valid, weights, bias, sums):
+    def tile(typingctx, image, mask, pixels, counts, steps, step_count, valid, weights, bias, sums):
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             _emit_tile(builder, args, rows, vectors)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 9), codegen
+        return types.void(*[types.int64] * 10), codegen
 
     return tile
 
 
 def _emit_tile(builder: Any, args: Any, rows: int, vectors: int) -> None:
-    image, mask, pixels, steps, step_count, valid, weights, bias, sums = args
+    image, mask, pixels, counts, steps, step_count, valid, weights, bias, sums = args
     pointer, wide = I8.as_pointer(), vector(I32, LANES)
-    pixels, steps, valid, weights, bias, sums = (
-        builder.inttoptr(a, pointer) for a in (pixels, steps, valid, weights, bias, sums)
+    pixels, counts, steps, valid, weights, bias, sums = (
+        builder.inttoptr(a, pointer) for a in (pixels, counts, steps, valid, weights, bias, sums)
     )
     distance = builder.sub(mask, image)
     addresses = [builder.add(image, load(builder, pixels, integer(8 * row), I64)) for row in range(rows)]
     bases = [builder.inttoptr(opaque(builder, address, "r"), pointer) for address in addresses]
-    loop = Loop(builder, step_count, [ir.Constant(wide, [0] * LANES)] * (rows * (vectors + 1)))
+    loop = Loop(builder, step_count, [ir.Constant(wide, [0] * LANES)] * (rows * vectors))
     place = builder.mul(loop.index, integer(WORD_BYTES * LANES * vectors))
     column = [load(builder, weights, builder.add(place, integer(WORD_BYTES * LANES * v)), wide) for v in range(vectors)]
     within = load(builder, steps, builder.mul(loop.index, integer(8)), I64)
     valid_bits = _broadcast(builder, valid, builder.mul(loop.index, integer(WORD_BYTES)))
-    counted, differing = loop.values[:rows], loop.values[rows:]
     results = []
     for row in range(rows):
         signs = _broadcast(builder, bases[row], within)
         bits = builder.and_(_broadcast(builder, bases[row], builder.add(within, distance)), valid_bits)
-        counted[row] = builder.add(counted[row], _count(builder, bits))
         for v in range(vectors):
             differ = builder.and_(builder.xor(signs, column[v]), bits)
-            results.append(builder.add(differing[row * vectors + v], _count(builder, differ)))
-    totals = loop.end(counted + results)
-    for number, differ in enumerate(totals[rows:]):
+            results.append(builder.add(loop.values[row * vectors + v], _count(builder, differ)))
+    for number, differ in enumerate(loop.end(results)):
         row, v = divmod(number, vectors)
-        start = builder.add(load(builder, bias, integer(4 * LANES * v), wide), totals[row])
+        count = splat(builder, load(builder, counts, integer(4 * row), I32), LANES)
+        start = builder.add(load(builder, bias, integer(4 * LANES * v), wide), count)
         twice = builder.shl(differ, ir.Constant(wide, [1] * LANES))
         store(builder, sums, integer(4 * LANES * number), builder.sub(start, twice))
 
@@ -134,7 +133,7 @@ def vector_binary_conv2d(p):
             channel = block * p[VECTORS] * LANES
             weights = p[WEIGHTS] + block * p[BLOCK_BYTES]
             for first in range(0, p[PIXEL_COUNT], p[_TILE_ROWS]):
-                run_sign_tile(p, p[PIXELS] + 8 * first, weights, p[BIAS] + 4 * channel)
+                run_sign_tile(p, p[PIXELS] + 8 * first, p[COUNTS] + 4 * first, weights, p[BIAS] + 4 * channel)
                 rows = min(p[_TILE_ROWS], p[PIXEL_COUNT] - first)
                 finish(p[SUMS], rows, p[VECTORS], p[STAGE], channel, p[CHANNELS], out, p[PLACES] + 8 * first)
 
@@ -151,16 +150,16 @@ def stage_signs(p, source):
 
 
 @kernel
-def run_sign_tile(p, pixels, weights, bias):
+def run_sign_tile(p, pixels, counts, weights, bias):
     """The tile for this layer's number of vectors."""
     image, mask, steps, count, valid, sums = p[IMAGE], p[MASK], p[STEPS], p[STEP_COUNT], p[VALID], p[SUMS]
     if p[_TILE_ROWS] == 1:
-        signs_single(image, mask, pixels, steps, count, valid, weights, bias, sums)
+        signs_single(image, mask, pixels, counts, steps, count, valid, weights, bias, sums)
     elif p[VECTORS] == 1:
-        signs_1(image, mask, pixels, steps, count, valid, weights, bias, sums)
+        signs_1(image, mask, pixels, counts, steps, count, valid, weights, bias, sums)
     elif p[VECTORS] == 2:
-        signs_2(image, mask, pixels, steps, count, valid, weights, bias, sums)
+        signs_2(image, mask, pixels, counts, steps, count, valid, weights, bias, sums)
     elif p[VECTORS] == 3:
-        signs_3(image, mask, pixels, steps, count, valid, weights, bias, sums)
+        signs_3(image, mask, pixels, counts, steps, count, valid, weights, bias, sums)
     else:
-        signs_4(image, mask, pixels, steps, count, valid, weights, bias, sums)
+        signs_4(image, mask, pixels, counts, steps, count, valid, weights, bias, sums)

@@ -51,6 +51,7 @@ class BinaryLayer(ConvLayer):
             "left": left * pixel,
             "mask": held.place(mask),
             "pixels": held.place(self.pixels(row, pixel, 1, self._tile_rows)),
+            "counts": held.place(self._counts(height, width, channels)),
             "tile_rows": self._tile_rows,
             "steps": held.place(self._steps(row, pixel, 1)),
             "step_count": self._packed.shape[1],
@@ -63,6 +64,19 @@ class BinaryLayer(ConvLayer):
             "sums": held.place(np.empty(self._tile_rows * self._vectors * LANES, np.int32)),
         }
         return vector_layer("binary_conv2d", fields, held)
+
+    def _counts(self, height: int, width: int, channels: int) -> Array:
+        """How many values of every output pixel's window are inside the image; more for pixels that fill a tile."""
+        w = self.window
+        inside = []
+        for size, out, stride, taps, dilation, before in (
+            (height, self.out_height, w.stride_height, w.filter_height, w.dilation_height, w.pad_top),
+            (width, self.out_width, w.stride_width, w.filter_width, w.dilation_width, w.pad_left),
+        ):
+            places = np.arange(out)[:, None] * stride + np.arange(taps) * dilation - before
+            inside.append(((places >= 0) & (places < size)).sum(axis=1))
+        counts = np.multiply.outer(*inside).reshape(-1) * channels
+        return padded_to(counts.astype(np.int32), counts.size + self._tile_rows)
 
     @property
     def _pixel_bytes(self) -> int:
