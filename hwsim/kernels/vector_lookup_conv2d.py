@@ -65,7 +65,8 @@ def product_conv2d(images, codes, tables, padding, bias, window, places, out):
     """
     parts, pairs, _ = tables.shape
     base = np.int64(np.sqrt(np.float64(pairs)))
-    staged = np.empty((parts, *staged_size(window, out), padded_groups(images.shape[3]) // 2), np.uint16)
+    height, width = staged_size(window, out.shape[1], out.shape[2])
+    staged = np.empty((parts, height, width, padded_groups(images.shape[3]) // 2), np.uint16)
     worths = part_worths(parts, places[1].shape[0])
     for n in range(out.shape[0]):
         for part in range(parts):
@@ -81,7 +82,7 @@ def wide_product_conv2d(images, codes, tables, padding, bias, window, places, ou
     tables : int16 (parts, activation codes, 16)
     """
     parts = tables.shape[0]
-    height, width = staged_size(window, out)
+    height, width = staged_size(window, out.shape[1], out.shape[2])
     staged = aligned_tables(parts * height * width * padded_groups(images.shape[3]))
     split = staged.reshape(parts, height, width, -1, ENTRIES)
     worths = part_worths(parts, places[1].shape[0])
@@ -100,7 +101,7 @@ def bit_serial_conv2d(images, zero_point, codes, bits, signed, bias, window, pla
     bits, signed : of the weights, in two's complement; bias : int32 (filters,)
     places : `entry_places`', `bits` times, none of them further on; out : int32 (batch, out_height, out_width, filters)
     """
-    height, width = staged_size(window, out)
+    height, width = staged_size(window, out.shape[1], out.shape[2])
     groups = padded_groups((images.shape[3] + GROUPS - 1) // GROUPS)
     staged = aligned_tables(height * width * groups)
     worths = np.empty(places[1].shape[0], np.int16)
@@ -135,25 +136,25 @@ def aligned_tables(count):
 
 
 @kernel
-def staged_size(window, out):
+def staged_size(window, out_height, out_width):
     """Height and width of what all windows reach."""
-    height = (out.shape[1] - 1) * window.stride_height + (window.filter_height - 1) * window.dilation_height + 1
-    return height, (out.shape[2] - 1) * window.stride_width + (window.filter_width - 1) * window.dilation_width + 1
+    height = (out_height - 1) * window.stride_height + (window.filter_height - 1) * window.dilation_height + 1
+    return height, (out_width - 1) * window.stride_width + (window.filter_width - 1) * window.dilation_width + 1
 
 
 @kernel
-def entry_places(window, groups, repeats, apart, out):
+def entry_places(window, groups, repeats, apart, out_height, out_width):
     """Where the windows and steps of `sum_entries` are, in groups: (pixels, steps).
 
     groups : of a pixel, without those that fill a step; repeats : of every step of every tap; apart : whether each is
-        of a staged image of its own; out : what the layer writes
+        of a staged image of its own
     """
-    height, width = staged_size(window, out)
+    height, width = staged_size(window, out_height, out_width)
     groups = padded_groups(groups)
-    pixels = np.empty(out.shape[1] * out.shape[2], np.int64)
-    for y in range(out.shape[1]):
-        for x in range(out.shape[2]):
-            pixels[y * out.shape[2] + x] = (y * window.stride_height * width + x * window.stride_width) * groups
+    pixels = np.empty(out_height * out_width, np.int64)
+    for y in range(out_height):
+        for x in range(out_width):
+            pixels[y * out_width + x] = (y * window.stride_height * width + x * window.stride_width) * groups
     steps = np.empty(window.filter_height * window.filter_width * (groups // GROUPS) * repeats, np.int64)
     s = 0
     for ky in range(window.filter_height):

@@ -177,12 +177,13 @@ def pack_entry_codes(codes, out):
     """Codes as `sum_entries` takes them: the place of the entry in its register, which holds two tables.
 
     codes : uint8 (channels, taps, repeats, groups), each below 16; out : uint8 (blocks, steps, vectors, lanes, 2, 2),
-        written everywhere: for every tap steps of four of its groups, 0 and 2, 1 and 3, each of them in `repeats`
+        written everywhere, also for groups that are missing: for every tap steps of four of its groups, 0 and 2, 1 and
+        3, each of them in `repeats`
     """
     _, _, vectors, lanes, _, _ = out.shape
     channels, taps, repeats, groups = codes.shape
     steps = (groups + GROUPS - 1) // GROUPS
-    out[:] = np.uint8(0)
+    out[:, :, :, :, 0], out[:, :, :, :, 1] = np.uint8(0), np.uint8(ENTRIES)
     for c in range(channels):
         block, v, lane = c // (vectors * lanes), c // lanes % vectors, c % lanes
         for tap in range(taps):
