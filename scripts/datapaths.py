@@ -8,7 +8,6 @@ happens to weights once, when a network is compiled, is not. Equality is the tes
 """
 
 import argparse
-import os
 import random
 import sys
 import time
@@ -47,29 +46,34 @@ SIGNS = Levels(np.array([[-1, 1]], np.int32), np.ones(1, np.float32), 1, None, n
 
 PAGE = """# Datapaths beside int8
 
-Written by `scripts/datapaths.py`. One thread, instructions: {lanes} lanes of int32{vnni}{vbmi}. A cell has billions of multiply-accumulates a second,
-and how many times as fast that is as the int8 vector kernels on the same layer in the same run: above 1, the datapath is faster. Aims: 0.33 for
-tables and codebooks of 2 to 4 bits, above 1 for signs. A layer is image x channels in > out, kernel; a fully connected one rows x in > out.
+Written by `scripts/datapaths.py`. One thread, instructions: {lanes} lanes of int32{vnni}{vbmi}. A cell has billions
+of multiply-accumulates a second, and how many times as fast that is as the int8 vector kernels on the same layer in
+the same run: above 1, the datapath is faster. Aims: a third for tables and codebooks of 2 to 4 bits, above 1 for
+signs. A layer is image x channels in > out, kernel; a fully connected one rows x in > out.
 
 ## What a graph runs
 
-Layers as `simulate` runs them, output stage included. Weights behind tables are levels once a graph is compiled; activations behind tables are looked
-up on the way in, and a sum's code is the number of thresholds it reaches. Layers of signs count bits that differ, 512 products an instruction.
+Layers as `simulate` runs them, output stage included. Weights behind tables (codebooks, LCQ, APoT, ternary) are levels
+once a graph is compiled; activations behind tables are looked up on the way in, and a sum's code is the number of
+thresholds it reaches. Layers of signs count the bits that differ, 512 products an instruction.
 
 {graphs}
 
 ## Executed as look-ups
 
-Sums in int32, without an output stage. A product table is one of any numbers, here 15 bits wide, and needs no levels behind it; a codebook's row looks
-up the products of 8-bit activations with its centers; bit-serial looks up the sums that four bits of weights choose, plane by plane. A permutation of
-16 bits is 32 look-ups, and every 64 products take two of them, two cycles' worth of a byte multiplier that takes half a cycle for as many: so a little
-over a third to a half is what a table of 4 bits can reach here.
+Sums in int32, without an output stage. A product table is one of any numbers, 15 bits wide, and needs no levels behind
+it; a codebook's row looks up the products of 8-bit activations with its centers, which a graph would multiply;
+bit-serial looks up the sums that four bits of weights choose, plane by plane. What bounds it: 64 products are two
+permutations of 16 bits, an addition and a multiply-add, where int8 has one multiply-add; on a processor that starts two
+of each in a cycle that is a factor of two. Activations of more than 4 bits need a table each, 32 bytes long, which the
+second-level cache has to deliver.
 
 {lookups}
 
 ## In the order of the datapath itself
 
-Portable kernels that do what the hardware would, step by step, on rows of patches. They have no aim: what graphs run is above.
+Portable kernels that do what the hardware would, step by step, on rows of patches. They have no aim: what graphs run
+is above.
 
 {portable}
 
@@ -88,9 +92,8 @@ class Shape:
 
     def __str__(self) -> str:
         what = f"{self.channels} > {self.filters}"
-        return (
-            f"{self.size}x{self.size} x {what}, {self.kernel}x{self.kernel}" if self.kernel else f"{self.size} x {what}"
-        )
+        rows = f"{self.size}x{self.size}" if self.kernel else f"{self.size}"
+        return f"{rows} x {what}" + f", {self.kernel}x{self.kernel}" * bool(self.kernel)
 
     @property
     def macs(self) -> int:
@@ -158,14 +161,12 @@ class Case:
         """Kernels in the order of their datapath."""
         s, bits = self.shape, 4
         rows = self.g.integers(-128, 128, (s.pixels, s.depth)).astype(np.int16)
-        codes, out = (
-            self.g.integers(0, 15, (s.filters, s.depth)).astype(np.uint8),
-            np.empty((s.pixels, s.filters), np.int32),
-        )
+        codes = self.g.integers(0, 15, (s.filters, s.depth)).astype(np.uint8)
+        weights, out = codes.astype(np.int16), np.empty((s.pixels, s.filters), np.int32)
         levels = additive_powers_of_two(self.g.normal(0, 1, 999), bits).table[0]
         centers, terms, bias = self.table(bits, -127)[0], terms_of(levels), np.zeros(s.filters, np.int32)
         return {
-            ("int8, multiplied", 0.0): lambda: accumulate(rows, codes.astype(np.int16), bias, out),
+            ("int8, multiplied", 0.0): lambda: accumulate(rows, weights, bias, out),
             ("codebook by index, 4 bits", 0.0): lambda: accumulate_by_index(rows, codes, centers, out),
             ("APoT by shifts, 4 bits", 0.0): lambda: shift_add(rows, codes, terms, out),
             ("product codebook, 4 bits for 4 weights", 0.0): self.products(rows),
@@ -275,13 +276,17 @@ def main() -> None:
                     missed.append(f"{name}, {shape}: {ratio:.2f}, aim {aim:.2f}")
     heads = ["datapath", *map(str, SHAPES)]
     tables = {name: table(heads, [[k, *v] for k, v in rows.items()]) for name, rows in sections.items()}
-    verdict = f"{aims - len(missed)} of {aims} aims are met." + "".join(f"\n- not met: {line}" for line in missed)
+    verdict = (
+        f"{aims - len(missed)} of {aims} aims are met."
+        + "\n" * bool(missed)
+        + "".join(f"\n- not met: {line}" for line in missed)
+    )
     lanes, vnni = host()
     machine = {"lanes": lanes, "vnni": ", VNNI" * vnni, "vbmi": ", VBMI" * wide_tables()}
     text = PAGE.format(**tables, **machine, verdict=verdict)
     written = arguments.out.with_suffix(".new")
     written.write_text(text)
-    os.replace(written, arguments.out)
+    written.replace(arguments.out)
     print(text)
 
 

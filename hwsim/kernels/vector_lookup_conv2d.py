@@ -3,16 +3,26 @@
 A fully connected layer is a window of 1 by 1 over an image of one column.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from hwsim.kernels import kernel
+from hwsim.kernels.conv2d import Window
 from hwsim.kernels.vector_instructions import I8, I16, vector
-from hwsim.kernels.vector_partial_sums import ENTRIES, GROUPS, HIGH_WORTH, LARGEST_ENTRY, TABLE_BYTES, sum_entries
+from hwsim.kernels.vector_partial_sums import (
+    ENTRIES,
+    GROUPS,
+    HIGH_WORTH,
+    LARGEST_ENTRY,
+    MOST_ROWS,
+    TABLE_BYTES,
+    sum_entries,
+)
 from hwsim.kernels.vector_tile import Loop, integer, load, splat, store
 
 
@@ -52,8 +62,22 @@ def pair_products(parts, out):
                 out[place, ENTRIES:] = parts[second]
 
 
+class LookupPlan(NamedTuple):
+    """What a layer that looks up needs besides its weights.
+
+    pixels, steps : `entry_places`'
+    staged : for every part and pixel of the staged image the tables of its groups, int16 (parts, height, width, groups,
+        16), or the offsets of its pairs', uint16 (parts, height, width, pairs); zeros at first; written
+    """
+
+    window: Window
+    pixels: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    staged: NDArray[np.int16] | NDArray[np.uint16]
+
+
 @kernel
-def product_conv2d(images, codes, tables, padding, bias, window, places, out):
+def product_conv2d(images, codes, tables, padding, bias, plan, out):
     """out = bias + the sum over a window of table[weight code, activation code], of a table of any numbers.
 
     images : uint8 (batch, height, width, channels), each below the number of activation codes, which is at most 16
@@ -61,56 +85,48 @@ def product_conv2d(images, codes, tables, padding, bias, window, places, out):
     tables : int16 (parts, pairs of activation codes, 32), `pair_products` of `split_products`' low, and of its high
         where that is not 0
     padding : the activation code outside the image; bias : int32 (filters,), with the middles of a filter's weights
-    places : `entry_places`', `parts` times; out : int32 (batch, out_height, out_width, filters)
+    plan : whose staged image has offsets; out : int32 (batch, out_height, out_width, filters)
     """
     parts, pairs, _ = tables.shape
     base = np.int64(np.sqrt(np.float64(pairs)))
-    height, width = staged_size(window, out.shape[1], out.shape[2])
-    staged = np.empty((parts, height, width, padded_groups(images.shape[3]) // 2), np.uint16)
-    worths = part_worths(parts, places[1].shape[0])
+    worths = part_worths(parts, plan.steps.shape[0])
+    image, flat = plan.staged.reshape(-1, 1), tables.reshape(-1, 2 * ENTRIES)
     for n in range(out.shape[0]):
         for part in range(parts):
-            stage_pairs(images[n], base, part * pairs, padding, window, staged[part])
-        image, flat = staged.reshape(-1, 1), tables.reshape(-1, 2 * ENTRIES)
-        sum_entries(image, flat, places[0], places[1], codes, worths, bias, out[n].reshape(-1, out.shape[3]))
+            stage_pairs(images[n], base, part * pairs, padding, plan.window, plan.staged[part])
+        sum_entries(image, flat, plan.pixels, plan.steps, codes, worths, bias, out[n].reshape(-1, out.shape[3]))
 
 
 @kernel
-def wide_product_conv2d(images, codes, tables, padding, bias, window, places, out):
+def wide_product_conv2d(images, codes, tables, padding, bias, plan, out):
     """As `product_conv2d` with any number of activation codes, such as those of bytes.
 
-    tables : int16 (parts, activation codes, 16)
+    tables : int16 (parts, activation codes, 16); plan : whose staged image has tables
     """
-    parts = tables.shape[0]
-    height, width = staged_size(window, out.shape[1], out.shape[2])
-    staged = aligned_tables(parts * height * width * padded_groups(images.shape[3]))
-    split = staged.reshape(parts, height, width, -1, ENTRIES)
-    worths = part_worths(parts, places[1].shape[0])
+    worths, flat = part_worths(tables.shape[0], plan.steps.shape[0]), plan.staged.reshape(-1, ENTRIES)
     for n in range(out.shape[0]):
-        for part in range(parts):
-            stage_tables(images[n], tables[part], padding, window, split[part])
-        sum_entries(staged, staged, places[0], places[1], codes, worths, bias, out[n].reshape(-1, out.shape[3]))
+        for part in range(tables.shape[0]):
+            stage_tables(images[n], tables[part], padding, plan.window, plan.staged[part])
+        sum_entries(flat, flat, plan.pixels, plan.steps, codes, worths, bias, out[n].reshape(-1, out.shape[3]))
 
 
 @kernel
-def bit_serial_conv2d(images, zero_point, codes, bits, signed, bias, window, places, out):
+def bit_serial_conv2d(images, zero_point, codes, bits, signed, bias, plan, out):
     """out = bias + the convolution of images and weights, of which every four bits of a plane are one look-up.
 
     images : int8 or uint8 (batch, height, width, channels); zero_point : what is subtracted, and outside the image
     codes : `pack_entry_codes`' of (filters, taps, bits, groups of four channels), see `bit_serial.plane_codes`
     bits, signed : of the weights, in two's complement; bias : int32 (filters,)
-    places : `entry_places`', `bits` times, none of them further on; out : int32 (batch, out_height, out_width, filters)
+    plan : of `bits` steps at every place, whose staged image has tables of one part
+    out : int32 (batch, out_height, out_width, filters)
     """
-    height, width = staged_size(window, out.shape[1], out.shape[2])
-    groups = padded_groups((images.shape[3] + GROUPS - 1) // GROUPS)
-    staged = aligned_tables(height * width * groups)
-    worths = np.empty(places[1].shape[0], np.int16)
+    worths, flat = np.empty(plan.steps.shape[0], np.int16), plan.staged.reshape(-1, ENTRIES)
     for s in range(worths.shape[0]):
         worth = np.int64(1) << np.int64(s % bits)
         worths[s] = np.int16(-worth if signed and s % bits == bits - 1 else worth)
     for n in range(out.shape[0]):
-        stage_subsets(images[n], zero_point, window, staged.reshape(height, width, groups, ENTRIES))
-        sum_entries(staged, staged, places[0], places[1], codes, worths, bias, out[n].reshape(-1, out.shape[3]))
+        stage_subsets(images[n], zero_point, plan.window, plan.staged[0])
+        sum_entries(flat, flat, plan.pixels, plan.steps, codes, worths, bias, out[n].reshape(-1, out.shape[3]))
 
 
 @kernel
@@ -128,14 +144,6 @@ def part_worths(parts, steps):
 
 
 @kernel
-def aligned_tables(count):
-    """So many tables of zeros, int16 (count, 16), from a multiple of 64 bytes on."""
-    room = np.zeros((count + 2) * ENTRIES, np.int16)
-    start = (-np.int64(room.ctypes.data)) % 64 // 2
-    return room[start : start + count * ENTRIES].reshape(count, ENTRIES)
-
-
-@kernel
 def staged_size(window, out_height, out_width):
     """Height and width of what all windows reach."""
     height = (out_height - 1) * window.stride_height + (window.filter_height - 1) * window.dilation_height + 1
@@ -143,26 +151,26 @@ def staged_size(window, out_height, out_width):
 
 
 @kernel
-def entry_places(window, groups, repeats, apart, out_height, out_width):
-    """Where the windows and steps of `sum_entries` are, in groups: (pixels, steps).
+def entry_places(window, groups, group_bytes, repeats, apart, out_height, out_width):
+    """Where the windows and steps of `sum_entries` are, in bytes: (pixels, steps).
 
-    groups : of a pixel, without those that fill a step; repeats : of every step of every tap; apart : whether each is
+    groups, group_bytes : of a pixel of the staged image; repeats : of every step of every tap; apart : whether each is
         of a staged image of its own
     """
     height, width = staged_size(window, out_height, out_width)
-    groups = padded_groups(groups)
-    pixels = np.empty(out_height * out_width, np.int64)
-    for y in range(out_height):
-        for x in range(out_width):
-            pixels[y * out_width + x] = (y * window.stride_height * width + x * window.stride_width) * groups
+    pixel_bytes, count = groups * group_bytes, out_height * out_width
+    pixels = np.empty(count + MOST_ROWS, np.int64)
+    for p in range(count + MOST_ROWS):
+        y, x = min(p, count - 1) // out_width, min(p, count - 1) % out_width
+        pixels[p] = (y * window.stride_height * width + x * window.stride_width) * pixel_bytes
     steps = np.empty(window.filter_height * window.filter_width * (groups // GROUPS) * repeats, np.int64)
     s = 0
     for ky in range(window.filter_height):
         for kx in range(window.filter_width):
-            tap = (ky * window.dilation_height * width + kx * window.dilation_width) * groups
+            tap = (ky * window.dilation_height * width + kx * window.dilation_width) * pixel_bytes
             for g in range(0, groups, GROUPS):
                 for r in range(repeats):
-                    steps[s] = tap + g + (r * height * width * groups if apart else 0)
+                    steps[s] = tap + g * group_bytes + (r * height * width * pixel_bytes if apart else 0)
                     s += 1
     return pixels, steps
 

@@ -31,6 +31,8 @@ AVAILABLE = LANES == 16
 TILE_ROWS = (0, 8, 6, 5, 4)
 """Pixels of a tile for each number of vectors of channels."""
 
+MOST_ROWS = max(TILE_ROWS)
+
 _PERMUTE = "llvm.x86.avx512.permvar.hi.512"
 
 
@@ -109,40 +111,36 @@ if AVAILABLE:
 @kernel
 def sum_entries(image, tables, pixels, steps, codes, worths, bias, out):
     """Sums of what codes choose: out[p, c] = bias[c] + sum over steps s and groups g < 4 of worths[s] * the entry of
-    the table of group pixels[p] + steps[s] + g that channel c's code chooses. Only where `AVAILABLE`.
+    the table of the g-th group from pixels[p] + steps[s] on that channel c's code chooses. Only where `AVAILABLE`.
 
     image : a table for every group, int16 (groups, 16), or uint16 (pairs of groups, 1), byte offsets in `tables`
     tables : int16 (count, 32), those of two groups; each entry within `LARGEST_ENTRY`
-    pixels, steps : int64, numbers of groups; worths : int16 (steps,)
+    pixels : int64, byte offsets in the image; its last is repeated `MOST_ROWS` times, for tiles that are not full
+    steps : int64, byte offsets from a pixel on; worths : int16 (steps,)
     codes : uint8 (blocks, steps, vectors, lanes, 2, 2), see `pack_entry_codes`
     bias : int32 (channels,); out : int32 (pixels, channels), contiguous, which the sums must fit
 
     Tables and codes that begin at a multiple of 64 bytes are read twice as fast.
     """
     blocks, step_count, vectors, lanes, _, _ = codes.shape
-    width, channels, last = vectors * lanes, out.shape[1], pixels.shape[0] - 1
-    rows = TILE_ROWS[vectors] if last > 0 or vectors < len(TILE_ROWS) - 1 else 1
-    shared = np.int64(image.shape[1] == 1)
-    group_bytes = TABLE_BYTES - (TABLE_BYTES - 1) * shared
-    places, offsets = np.empty(last + 1 + rows, np.int64), steps * group_bytes
-    for p in range(last + 1 + rows):
-        places[p] = pixels[min(p, last)] * group_bytes
+    count, channels = out.shape
+    width, shared = vectors * lanes, np.int64(image.shape[1] == 1)
+    rows = TILE_ROWS[vectors] if count > 1 or vectors < len(TILE_ROWS) - 1 else 1
     pairs = np.repeat(worths, 2)
     starts, sums = np.zeros(blocks * width, np.int32), np.empty((rows, width), np.int32)
     starts[:channels] = bias
     for block in range(blocks):
         start, stop = block * width, min((block + 1) * width, channels)
-        for first in range(0, last + 1, rows):
-            count = min(rows, last + 1 - first)
-            direct = count == rows and stop - start == width
+        for first in range(0, count, rows):
+            direct = first + rows <= count and stop - start == width
             _run_tile(
-                image.ctypes.data, tables.ctypes.data, places.ctypes.data + 8 * first, offsets.ctypes.data, step_count,
+                image.ctypes.data, tables.ctypes.data, pixels.ctypes.data + 8 * first, steps.ctypes.data, step_count,
                 codes[block].ctypes.data, pairs.ctypes.data, starts.ctypes.data + 4 * start,
                 out.ctypes.data + 4 * (first * channels + start) if direct else sums.ctypes.data,
                 4 * channels if direct else 4 * width, 10 * shared + (vectors if rows > 1 else 0),
             )  # fmt: skip
             if not direct:
-                for row in range(count):
+                for row in range(min(rows, count - first)):
                     for c in range(start, stop):
                         out[first + row, c] = sums[row, c - start]
 

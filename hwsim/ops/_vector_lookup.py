@@ -22,11 +22,14 @@ from hwsim.ops._fixed import scratch
 
 if AVAILABLE:
     from hwsim.kernels.vector_lookup_conv2d import (
+        LookupPlan,
         bit_serial_conv2d,
         entry_places,
+        padded_groups,
         pair_products,
         product_conv2d,
         split_products,
+        staged_size,
         wide_product_conv2d,
     )
 
@@ -37,7 +40,7 @@ LARGEST_PRODUCT = 1 << 27
 
 @dataclass(frozen=True, eq=False)
 class Lookups:
-    """A window over images whose sums are of looked-up numbers.
+    """A window over images whose sums are of looked-up numbers. Not for two threads at once.
 
     weights : (filters, filter height, filter width, channels)
     out_size : height and width of the output
@@ -64,6 +67,17 @@ class Lookups:
     def portable(self, images: Array, out: NDArray[np.int32]) -> None:
         """The same sums by the portable kernels."""
         raise NotImplementedError
+
+    def _plan(self, groups: int, repeats: int, *, shared: bool, apart: bool) -> Any:
+        """Places, and room for the staged image: tables of its groups, or offsets of shared ones for every two.
+
+        groups : of a pixel; repeats : of every step; apart : whether each has a staged image of its own
+        """
+        padded = padded_groups(groups)
+        pixels, steps = entry_places(self.window, padded, 1 if shared else 2 * ENTRIES, repeats, apart, *self.out_size)
+        size = (repeats if apart else 1, *staged_size(self.window, *self.out_size))
+        kind, pixel = (np.uint16, (padded // 2,)) if shared else (np.int16, (padded, ENTRIES))
+        return LookupPlan(self.window, pixels, steps, _aligned(np.zeros((*size, *pixel), kind)))
 
     def _patches(self, images: Array, padding: Any) -> Array:
         patches = np.empty((len(images), *self.out_size, self.weights[0].size), images.dtype)
@@ -103,9 +117,9 @@ class ProductTable(Lookups):
             raise InputError(f"{name} is {code}; expected one below {count}, which the table has")
 
     def vectors(self, images: Array, out: NDArray[np.int32]) -> None:
-        codes, tables, bias, places = self._prepared
+        codes, tables, bias, plan = self._prepared
         kernel = product_conv2d if self._paired else wide_product_conv2d
-        kernel(images, codes, tables, self.padding, bias, self.window, places, out)
+        kernel(images, codes, tables, self.padding, bias, plan, out)
 
     def portable(self, images: Array, out: NDArray[np.int32]) -> None:
         weights = self.weights.reshape(len(self.weights), -1)
@@ -119,8 +133,8 @@ class ProductTable(Lookups):
         return bool(self.table.shape[1] <= ENTRIES)
 
     @cached_property
-    def _prepared(self) -> tuple[Array, Array, Array, tuple[Array, Array]]:
-        """Packed codes, tables, what the middles of the weights' entries add up to, and places."""
+    def _prepared(self) -> tuple[Array, Array, Array, Any]:
+        """Packed codes, tables, what the middles of the weights' entries add up to, and the plan."""
         codes, activations = self.table.shape
         middles, parts = np.zeros(codes, np.int64), np.zeros((2, activations, ENTRIES), np.int16)
         split_products(self.table, middles, parts[0], parts[1])
@@ -132,9 +146,9 @@ class ProductTable(Lookups):
             pairs = np.empty((len(parts), (activations + 1) ** 2, 2 * ENTRIES), np.int16)
             for part, out in zip(parts, pairs, strict=True):
                 pair_products(part, out)
-        places = entry_places(self.window, channels, len(parts), True, *self.out_size)
+        plan = self._plan(channels, len(parts), shared=self._paired, apart=True)
         bias = middles[self.weights].sum(axis=(1, 2, 3)).astype(np.int32)
-        return _packed(repeated), _aligned(pairs), bias, places
+        return _packed(repeated), _aligned(pairs), bias, plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +164,9 @@ class BitSerial(Lookups):
     zero_point: int = 0
 
     def vectors(self, images: Array, out: NDArray[np.int32]) -> None:
-        codes, places = self._prepared
+        codes, plan = self._prepared
         bias = np.zeros(len(self.weights), np.int32)
-        bit_serial_conv2d(images, self.zero_point, codes, self.bits, self.signed, bias, self.window, places, out)
+        bit_serial_conv2d(images, self.zero_point, codes, self.bits, self.signed, bias, plan, out)
 
     def portable(self, images: Array, out: NDArray[np.int32]) -> None:
         rows = self._patches(images, images.dtype.type(self.zero_point)).astype(np.int16) - np.int16(self.zero_point)
@@ -166,14 +180,14 @@ class BitSerial(Lookups):
         out[...] = sums.T.reshape(out.shape)
 
     @cached_property
-    def _prepared(self) -> tuple[Array, tuple[Array, Array]]:
-        """Packed codes and places."""
+    def _prepared(self) -> tuple[Array, Any]:
+        """Packed codes and the plan."""
         filters, height, width, channels = self.weights.shape
         groups = -(-channels // GROUP)
         planes = np.empty((self.bits, filters * height * width, groups), np.uint8)
         plane_codes(self.weights.reshape(-1, channels), self.bits, planes)
         codes = planes.reshape(self.bits, filters, height * width, groups).transpose(1, 2, 0, 3)
-        return _packed(codes), entry_places(self.window, groups, self.bits, False, *self.out_size)
+        return _packed(codes), self._plan(groups, self.bits, shared=False, apart=False)
 
 
 def _packed(codes: Array) -> Array:
