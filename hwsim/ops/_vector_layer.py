@@ -218,6 +218,7 @@ def stage_numbers(stage: OutputStage, order: NDArray[np.int64], held: Held, larg
     largest_sum : a bound on the magnitude of the sums; below 2^30 a quicker form of the same rounding may do
     """
     rounding = _rule_number(stage, largest_sum)
+    assert rounding != ROUNDINGS["thresholds"] or stage.thresholds.size
     arrays: dict[str, Array] = {
         "multiplier": stage.multiplier.astype(np.int32),
         "shift": np.where(stage.multiplier == 0, -1, stage.shift).astype(np.int32),
