@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 
-.PHONY: demo test check clean agreement conformance onnx_torch benchmarks accuracy formats ptq mixed torch
+.PHONY: demo test check clean agreement conformance onnx_torch benchmarks accuracy formats datapaths ptq mixed torch
 demo: $(VENV)/.core
 	$(BIN)/hwsim demo
 
@@ -39,6 +39,9 @@ accuracy: $(VENV)/.dev
 
 formats: $(VENV)/.dev
 	$(BIN)/python scripts/formats.py $(MODELS) $(DATA)
+
+datapaths: $(VENV)/.dev
+	$(BIN)/python scripts/datapaths.py
 
 ptq: $(VENV)/.dev
 	$(BIN)/python scripts/ptq.py $(DATA) $(MODELS)

@@ -34,6 +34,7 @@ class OutputStage(NamedTuple):
     scale : float64 array, shape (channels,); a float32 rule's scales are float32 values
     zero_point, minimum, maximum : the output's
     bias : float32 (channels,), for "float32_bias" only, which adds it to the sum of products: in units of that sum
+    thresholds : int64 (channels, levels - 1), ascending, for "thresholds" only: a sum's code is how many it reaches
     """
 
     rounding: int
@@ -44,6 +45,7 @@ class OutputStage(NamedTuple):
     minimum: int
     maximum: int
     bias: NDArray[np.float32] = np.zeros(0, np.float32)
+    thresholds: NDArray[np.int64] = np.zeros((0, 0), np.int64)
 
 
 DYADIC = 16
@@ -51,15 +53,16 @@ DYADIC = 16
 "single_rounding". They saturate where 32 bits would wrap.
 """
 
-_FLOAT64_EVEN, _FLOAT32_BIAS = 24, 25
+_FLOAT64_EVEN, _FLOAT32_BIAS, _THRESHOLDS = 24, 25, 26
 
 ROUNDINGS |= {f"dyadic_{name}": DYADIC + mode for name, mode in MODES.items() if name != "half_up"}
-ROUNDINGS |= {"float64_half_even": _FLOAT64_EVEN, "float32_bias": _FLOAT32_BIAS}
+ROUNDINGS |= {"float64_half_even": _FLOAT64_EVEN, "float32_bias": _FLOAT32_BIAS, "thresholds": _THRESHOLDS}
 
-GENERAL_ROUNDINGS = tuple(name for name in ROUNDINGS if name not in ("accumulator", "reduced_int64", "float32_bias"))
+_SPECIAL = ("accumulator", "reduced_int64", "float32_bias", "thresholds")
+GENERAL_ROUNDINGS = tuple(name for name in ROUNDINGS if name not in _SPECIAL)
 """What a scale alone defines."""
 
-VECTOR_ROUNDINGS = frozenset(number for number in ROUNDINGS.values() if number <= _ACCUMULATOR)
+VECTOR_ROUNDINGS = frozenset(n for n in ROUNDINGS.values() if n <= _ACCUMULATOR or n == _THRESHOLDS)
 """What `vector_output` knows."""
 
 
@@ -175,12 +178,27 @@ def requantize_float32_bias(accumulator, scale, bias):
 
 
 @kernel
+def reached(accumulator, thresholds):
+    """How many thresholds an accumulator reaches. thresholds : int64 (count,), ascending."""
+    low, high = 0, thresholds.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if thresholds[middle] <= np.int64(accumulator):
+            low = middle + 1
+        else:
+            high = middle
+    return np.int64(low)
+
+
+@kernel
 def requantize_once(accumulator, channel, stage):
     """The roundings from `DYADIC` on: scaled, rounded, moved by the zero point, clamped; nothing wraps."""
     if stage.rounding == _FLOAT64_EVEN:
         value = requantize_float64_half_even(accumulator, stage.multiplier[channel], stage.shift[channel])
     elif stage.rounding == _FLOAT32_BIAS:
         value = requantize_float32_bias(accumulator, stage.scale[channel], stage.bias[channel])
+    elif stage.rounding == _THRESHOLDS:
+        value = reached(accumulator, stage.thresholds[channel])
     else:
         product = np.int64(accumulator) * stage.multiplier[channel]
         value = round_shift_right(product, np.int64(31) - stage.shift[channel], stage.rounding - DYADIC)

@@ -5,6 +5,8 @@ from numba import carray
 
 from hwsim.kernels import kernel
 from hwsim.kernels.vector_addition import ADD_FIELDS, vector_add
+from hwsim.kernels.vector_binary import FIELDS as BINARY_FIELDS
+from hwsim.kernels.vector_binary import vector_binary_conv2d
 from hwsim.kernels.vector_conv2d import FIELDS as CONV2D_FIELDS
 from hwsim.kernels.vector_conv2d import vector_conv2d
 from hwsim.kernels.vector_depthwise_conv2d import FIELDS as DEPTHWISE_FIELDS
@@ -46,6 +48,7 @@ KINDS = {
     "fill": (11, FILL_FIELDS),
     "move": (12, MOVE_FIELDS),
     "lookup": (13, LOOKUP_FIELDS),
+    "binary_conv2d": (14, BINARY_FIELDS),
 }
 """The number of each kind of layer, and the fields of its array."""
 
@@ -81,5 +84,7 @@ def vector_layers(kinds, addresses, sizes):
             vector_fill(p)
         elif kinds[i] == 12:
             vector_move(p)
-        else:
+        elif kinds[i] == 13:
             vector_lookup(p)
+        else:
+            vector_binary_conv2d(p)

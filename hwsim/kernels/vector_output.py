@@ -14,6 +14,7 @@ from hwsim.kernels.vector_tile import LANES, Loop, integer, load, splat, store
 
 STAGE_FIELDS = (
     "rounding", "multiplier", "shift", "scale32", "scale64", "number", "zero_point", "minimum", "maximum",
+    "thresholds", "threshold_count", "threshold_bytes",
 )  # fmt: skip
 """What `finish` reads from its `stage`: an int64 array of these numbers and addresses."""
 

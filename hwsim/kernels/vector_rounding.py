@@ -9,7 +9,7 @@ from llvmlite import binding, ir
 
 from hwsim.kernels.requantize import ROUNDINGS
 from hwsim.kernels.vector_instructions import F32, F64, I8, I32, I64, vector
-from hwsim.kernels.vector_tile import LANES, REGISTER, integer, load, splat
+from hwsim.kernels.vector_tile import LANES, REGISTER, Loop, integer, load, splat
 
 if LANES:
     binding.initialize_native_asmparser()
@@ -202,6 +202,26 @@ class _Float64(_Float32):
         return builder.sub(builder.add(builder.fptosi(whole, vector(I32, LANES)), up), down)
 
 
+class _Thresholds(Rule):
+    """How many of their channel's thresholds the sums reach.
+
+    thresholds : int32 (thresholds, padded channels), each less one; a row of `threshold_bytes`
+    """
+
+    def prepare(self) -> None:
+        builder = self.builder
+        start = builder.add(self.fields["thresholds"], builder.mul(self.first, integer(4)))
+        self.base = builder.inttoptr(start, I8.as_pointer())
+
+    def rounded(self, accumulator: Any) -> Any:
+        builder, wide = self.builder, vector(I32, LANES)
+        over = Loop(builder, self.fields["threshold_count"], [splat_all(0, I32)])
+        less = load(builder, self.base, builder.mul(over.index, self.fields["threshold_bytes"]), wide)
+        above = builder.sext(builder.icmp_signed(">", accumulator, less), wide)
+        (count,) = over.end([builder.sub(over.values[0], above)])
+        return count
+
+
 RULES = {
     "double_rounding": _Double,
     "double_half_up": _DoubleUp,
@@ -209,6 +229,7 @@ RULES = {
     "single_rounding": _Single,
     "float32": _Float32,
     "float64": _Float64,
+    "thresholds": _Thresholds,
 }
 
 PLAIN = {

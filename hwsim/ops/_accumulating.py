@@ -17,6 +17,7 @@ from hwsim.graph import Affine, Grouped, Levels, NodeView
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
 from hwsim.ops._base import Op, RuleChoice, RuleFor, limits, symmetric_int16
 from hwsim.ops._stated import output_bounds, stated_real
+from hwsim.ops._thresholds import thresholds_stage
 from hwsim.quantizers.multiplier import SCALE_PRECISIONS, effective_scale, narrowed, quantize_multiplier
 
 LARGEST_SHIFT = 30
@@ -25,6 +26,9 @@ LARGEST_LEVEL = 255
 """Of integer levels behind a table: the kernels' weights hold what uint8 less a zero point can give."""
 
 ACCUMULATOR = Rule("accumulator")
+THRESHOLDS = Rule("thresholds")
+"""Of a layer whose output is behind a table, whatever the engine."""
+
 INT32_ROUNDINGS = tuple(name for name in ROUNDINGS if name not in ("accumulator", "reduced_int64"))
 SUMS_INT64 = "int64"
 REDUCED_INT64 = Rule("reduced_int64", accumulator=SUMS_INT64)
@@ -134,6 +138,8 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
 
     Of an algorithm that ends in '_vectors' it is the stage of whole vectors.
     """
+    if rule == THRESHOLDS:
+        return thresholds_stage(view, channels)
     if rule.algorithm == ACCUMULATOR.algorithm:
         nothing = np.zeros(channels, np.int64)
         ends = limits("int64" if rule.accumulator == SUMS_INT64 else "int32")

@@ -25,10 +25,12 @@ class FixableStep:
 
     step : the portable form
     fixed : prepares the faster one, or gives None where these arrays do not allow it
+    of_signs : as `fixed`, of a layer whose first input's codes stand for -1 (0) and +1 (any other)
     """
 
     step: Callable[[Arrays, Arrays], None]
     fixed: Callable[[Arrays, Arrays], Fixed | None]
+    of_signs: Callable[[Arrays, Arrays], Fixed | None] | None = None
 
     def __call__(self, inputs: Arrays, outputs: Arrays) -> None:
         self.step(inputs, outputs)

@@ -1,13 +1,10 @@
 """Activations behind tables: a layer reads levels for codes, its sums become codes by thresholds; padding is 0.
 
 A layer whose input has `Levels` multiplies the levels instead of the codes. One whose output has `Levels` needs no
-multiplier and no rounding: the code of a sum is the number of thresholds that sum * input scale * weight scale
-reaches, and each threshold is the smallest integer that does, found in exact fractions.
+multiplier and no rounding: the code of a sum is the number of thresholds that it reaches (`_thresholds`).
 """
 
 from dataclasses import replace
-from fractions import Fraction
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,8 +13,10 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Affine, Levels, NodeView, Tensor
-from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_LEVEL
+from hwsim.ops._accumulating import LARGEST_LEVEL, THRESHOLDS
 from hwsim.ops._base import Arrays, Op, Step
+from hwsim.ops._fixed import FixableStep, Fixed, fix, in_turn, scratch
+from hwsim.ops._vector_moves import lookup
 
 MOVES = frozenset({
     "reshape", "squeeze", "expand_dims", "transpose", "slice", "strided_slice", "split", "split_v", "pack", "unpack",
@@ -27,7 +26,6 @@ MOVES = frozenset({
 
 LAYERS = ("conv2d", "depthwise_conv2d", "fully_connected")
 CODES = 256
-BEYOND_SUMS = 2**31
 
 
 def bind(op: Op, view: NodeView, rule: Rule) -> Step:
@@ -64,22 +62,6 @@ def read_levels(tensor: Tensor) -> NDArray[np.int64]:
     return levels
 
 
-def thresholds_of_sums(view: NodeView) -> NDArray[np.int64]:
-    """For each output channel the smallest sums that reach codes 1, 2, ..., (channels, levels - 1)."""
-    form, scales = view.output().format, _scale(view.input(1))
-    if not isinstance(form, Levels) or form.thresholds is None or len(form.thresholds) != 1:
-        raise UnsupportedError(
-            f"{view.label}: output {view.output().name!r} has {form} without one row of thresholds; a layer needs them "
-            "to choose codes"
-        )
-    one = Fraction(float(_scale(view.input(0))[0]))
-    rows = [
-        [_first_sum(Fraction(edge) / (one * Fraction(float(scale)))) for edge in form.thresholds[0].tolist()]
-        for scale in scales
-    ]
-    return np.array(rows, np.int64)
-
-
 def _layer(op: Op, view: NodeView, rule: Rule) -> Step:
     """A layer with weights between tables."""
     source, output = view.input(0), view.output()
@@ -89,36 +71,31 @@ def _layer(op: Op, view: NodeView, rule: Rule) -> Step:
         scale = Affine(source.format.scale, np.zeros(1, np.int64))
         decoded = replace(source, dtype="int8" if levels.min() < 0 else "uint8", format=scale)
         levels = np.pad(levels, (0, CODES - levels.size), mode="edge").astype(decoded.dtype)
-    if not isinstance(output.format, Levels):
-        return _reading(op.bind(_with(view, decoded), rule), levels)
-    _check_activation(view, output.format)
-    thresholds = thresholds_of_sums(view)
-    sums = replace(output, dtype="int32", format=None)
-    step = op.bind(_with(view, decoded, sums), ACCUMULATOR)
-    return _choosing(_reading(step, levels), thresholds)
+    if isinstance(output.format, Levels):
+        _check_activation(view, output.format)
+        rule = THRESHOLDS
+    step = op.bind(_with(view, decoded), rule)
+    return step if levels is None else _reading(step, levels)
 
 
-def _reading(step: Step, levels: NDArray[Any] | None) -> Step:
-    if levels is None:
-        return step
+def _reading(step: Step, levels: NDArray[Any]) -> Step:
+    """`step` on the levels of its first input's codes."""
+    signs = levels[0] == -1 and bool((levels[1:] == 1).all())
 
     def reading(inputs: Arrays, outputs: Arrays) -> None:
         step([levels[inputs[0]], *inputs[1:]], outputs)
 
-    return reading
+    def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+        source = inputs[0]
+        if signs and isinstance(step, FixableStep) and step.of_signs is not None:
+            binary = step.of_signs(inputs, outputs)
+            if binary is not None:
+                return binary
+        decoded = scratch(source.size)[: source.size].view(levels.dtype).reshape(source.shape)
+        found = lookup(levels, 0, source, decoded)
+        return None if found is None else in_turn(found, fix(step, [decoded, *inputs[1:]], outputs))
 
-
-def _choosing(step: Step, thresholds: NDArray[np.int64]) -> Step:
-    def choosing(inputs: Arrays, outputs: Arrays) -> None:
-        sums = np.empty(outputs[0].shape, np.int32)
-        step(inputs, [sums])
-        channels = outputs[0].shape[-1]
-        flat, codes = sums.reshape(-1, channels), outputs[0].reshape(-1, channels)
-        for channel in range(channels):
-            row = thresholds[channel % len(thresholds)]
-            codes[:, channel] = np.searchsorted(row, flat[:, channel], side="right")
-
-    return choosing
+    return FixableStep(reading, fixed)
 
 
 def _moved(view: NodeView, computed: list[Tensor]) -> NodeView:
@@ -154,16 +131,6 @@ def _check_activation(view: NodeView, form: Levels) -> None:
             f"{view.label}: its activation {activation!r} cuts off levels of {view.output().name!r}; choose levels "
             "within it"
         )
-
-
-def _scale(tensor: Tensor) -> NDArray[np.float32]:
-    if tensor.format is None or not (tensor.format.scale > 0).all():
-        raise UnsupportedError(f"tensor {tensor.name!r} has no scale above 0; thresholds of its products need one")
-    return tensor.format.scale
-
-
-def _first_sum(exact: Fraction) -> int:
-    return min(max(ceil(exact), -BEYOND_SUMS), BEYOND_SUMS)
 
 
 def _fits_byte(table: NDArray[Any]) -> bool:

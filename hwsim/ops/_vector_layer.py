@@ -23,6 +23,10 @@ EFFICIENCY = {1: 0.5, 2: 0.8, 3: 0.95, 4: 1.0}
 """What share of its peak a tile of so many vectors reaches, measured; only the order matters."""
 
 
+EVERY_SUM = -(2**31)
+"""A threshold that every sum reaches; one more than any sum is a threshold that none does."""
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """A layer that moves a window over images of bytes (height, width, channels) with constant weights.
@@ -45,9 +49,12 @@ class Layer:
     def fix(self, source: Array, out: Array) -> Fixed | None:
         """Prepare to run from `source` (batch, height, width, channels) to `out`, both contiguous bytes.
 
-        None where the border would be out of all proportion to the image, as a hostile dilation makes it.
+        None where the border would be out of all proportion to the image, as a hostile dilation makes it, and where a
+        threshold is one that every sum reaches.
         """
         height, width = self.staged_size(source)
+        if self.stage.thresholds.min(initial=0) <= EVERY_SUM:
+            return None
         if height * width > BORDER_LIMIT * source.shape[1] * source.shape[2] + BORDER_PIXELS:
             return None
         return self.prepare(source, out)
@@ -125,6 +132,8 @@ class Layer:
 class ConvLayer(Layer):
     """Every output channel sums over all input channels."""
 
+    tile_rows = vector_conv2d.TILE_ROWS
+
     def prepare(self, source: Array, out: Array) -> Fixed:
         held, channels = Held(), source.shape[3]
         unit = 1 if self._quads else 2
@@ -166,14 +175,14 @@ class ConvLayer(Layer):
     def _vectors(self) -> int:
         """Vectors of a tile that waste least on this many channels; the most for a single pixel."""
         needed = -(-self.weights.shape[0] // LANES)
-        rows = vector_conv2d.TILE_ROWS
+        rows = self.tile_rows
         if self.out_height * self.out_width == 1:
             return max(rows)
         return min(rows, key=lambda v: (-(-needed // v) * v / EFFICIENCY[v], -v))
 
     @cached_property
     def _tile_rows(self) -> int:
-        return 1 if self.out_height * self.out_width == 1 else vector_conv2d.TILE_ROWS[self._vectors]
+        return 1 if self.out_height * self.out_width == 1 else self.tile_rows[self._vectors]
 
     @cached_property
     def _padded_channels(self) -> int:
@@ -209,6 +218,7 @@ def stage_numbers(stage: OutputStage, order: NDArray[np.int64], held: Held, larg
     largest_sum : a bound on the magnitude of the sums; below 2^30 a quicker form of the same rounding may do
     """
     rounding = _rule_number(stage, largest_sum)
+    assert rounding != ROUNDINGS["thresholds"] or stage.thresholds.size
     arrays: dict[str, Array] = {
         "multiplier": stage.multiplier.astype(np.int32),
         "shift": np.where(stage.multiplier == 0, -1, stage.shift).astype(np.int32),
@@ -219,6 +229,9 @@ def stage_numbers(stage: OutputStage, order: NDArray[np.int64], held: Held, larg
     places = {name: held.place(array[inside]) for name, array in arrays.items()}
     places["number"] = held.place(order.astype(np.int32))
     plain = {name: int(getattr(stage, name)) for name in ("zero_point", "minimum", "maximum")}
+    if stage.thresholds.size:
+        below = np.ascontiguousarray((stage.thresholds[inside] - 1).T.astype(np.int32))
+        places |= {"thresholds": held.place(below), "threshold_count": len(below), "threshold_bytes": below[0].nbytes}
     return numbers(STAGE_FIELDS, plain | places | {"rounding": rounding})
 
 

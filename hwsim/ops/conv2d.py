@@ -27,6 +27,7 @@ from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, merge_b
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._float import conv2d as float_conv2d
+from hwsim.ops._vector_binary import BinaryLayer
 from hwsim.ops._vector_layer import ConvLayer, fits
 from hwsim.ops._window import window
 
@@ -121,14 +122,14 @@ class Conv2d(Accumulating):
         def step(inputs: Arrays, outputs: Arrays) -> None:
             kernel(merge_batch(inputs[0]), weights, bias, zero_point, frame, stage, merge_batch(outputs[0]))
 
-        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+        def fixed(inputs: Arrays, outputs: Arrays, kind: type[ConvLayer] = ConvLayer) -> Fixed | None:
             if groups > 1 or not fits(inputs[0], outputs[0]):
                 return None
             taps = weights.reshape(out_channels, height, width, -1)
-            layer = ConvLayer(frame, taps, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
+            layer = kind(frame, taps, bias, stage, zero_point, view.input(0).dtype == "int8", *out_size)
             return layer.fix(merge_batch(inputs[0]), merge_batch(outputs[0]))
 
-        return FixableStep(step, fixed) if vectorizable(rule) else step
+        return FixableStep(step, fixed, partial(fixed, kind=BinaryLayer)) if vectorizable(rule) else step
 
 
 OP = Conv2d()

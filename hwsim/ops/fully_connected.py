@@ -30,6 +30,7 @@ from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._float import fully_connected as float_fully_connected
+from hwsim.ops._vector_binary import BinaryLayer
 from hwsim.ops._vector_layer import ConvLayer, fits
 
 
@@ -131,15 +132,15 @@ class FullyConnected(Accumulating):
             rows, out = inputs[0].reshape(-1, depth), outputs[0].reshape(-1, out_channels)
             kernel(rows, weights, bias, zero_point, stage, out)
 
-        def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
+        def fixed(inputs: Arrays, outputs: Arrays, kind: type[ConvLayer] = ConvLayer) -> Fixed | None:
             if not fits(inputs[0], outputs[0]):
                 return None
             images, out = inputs[0].reshape(1, -1, 1, depth), outputs[0].reshape(1, -1, 1, out_channels)
             taps, signed = weights.reshape(out_channels, 1, 1, depth), view.input(0).dtype == "int8"
             frame = Window(1, 1, 1, 1, 1, 1, 0, 0)
-            return ConvLayer(frame, taps, bias, stage, zero_point, signed, images.shape[1], 1).fix(images, out)
+            return kind(frame, taps, bias, stage, zero_point, signed, images.shape[1], 1).fix(images, out)
 
-        return FixableStep(step, fixed) if vectorizable(rule) else step
+        return FixableStep(step, fixed, partial(fixed, kind=BinaryLayer)) if vectorizable(rule) else step
 
 
 OP = FullyConnected()

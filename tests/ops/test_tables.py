@@ -10,12 +10,15 @@ import hwsim
 from hwsim.errors import UnsupportedError
 from hwsim.graph import Affine, Graph, Levels, Node, Tensor
 from hwsim.graph.probes import probe_inputs
+from hwsim.kernels import vector_tile
+from hwsim.ops._fixed import VectorLayers
 from hwsim.quantizers.binary import binary, ternary
 from hwsim.quantizers.codebook import codebook
 from hwsim.quantizers.companding import Companding
 from hwsim.quantizers.granularity import per_channel
 from hwsim.quantizers.powers import additive_powers_of_two
 from hwsim.simulate.accumulators import accumulators
+from hwsim.simulate.program import Session
 
 RANDOM = np.random.default_rng(11)
 REAL = RANDOM.normal(0, 0.3, (5, 3, 3, 4))
@@ -93,6 +96,45 @@ def test_codes_by_thresholds_are_those_of_exact_fractions(weights, bits, source)
         for place, total in np.ndenumerate(sums(graph, values(graph, image))):
             real = total * Fraction(float(form.scale[0])) * scales[place[2] % len(scales)]
             assert codes[place] == sum(real >= edge for edge in edges)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("out", ["levels", "codes"])
+def test_layers_between_tables_run_by_vector_kernels(weights, out):
+    """The look-up and the layer are one call without Python; signs are counted where the weights are signs."""
+    if vector_tile.LANES == 0:
+        pytest.skip("needs compiled kernels on a machine with vector instructions")
+    signs = Levels(np.array([[-1, 1]], np.int32), np.ones(1, np.float32), 1, None, np.zeros((1, 1)))
+    for source, kind in ((lcq(3, 2.0), "conv2d"), (signs, "binary_conv2d" if weights == "binary" else "conv2d")):
+        graph = layer(weights, source, lcq(3, 1.5) if out == "levels" else Affine.per_tensor(0.03))
+        (step,) = Session(graph, hwsim.compile(graph, "dyadic").nodes, 1, False).steps
+        assert isinstance(step, VectorLayers)
+        assert step.kinds == ([kind] if kind != "conv2d" else ["lookup", kind])
+
+
+def test_layers_of_signs_are_those_of_exact_fractions():
+    """Weights and activations of -1 and 1, padding of 0, and codes -1 and 1 by the sign of the sum."""
+    signs = Levels(np.array([[-1, 1]], np.int32), np.ones(1, np.float32), 1, None, np.zeros((1, 1)))
+    graph = layer("binary", signs, signs, activation="none")
+    (x,) = probe_inputs(graph, 6)
+    (got,) = hwsim.simulate(graph, x, "dyadic").outputs
+    assert len(np.unique(got)) == 2
+    for image, codes in zip(x, got, strict=True):
+        assert codes.tolist() == (sums(graph, values(graph, image)) >= 0).astype(int).tolist()
+
+
+def test_a_threshold_that_every_sum_reaches():
+    """One below all of int32: the first code is never chosen, though the smallest sum is as small as int32 goes."""
+    out = Levels(np.array([[0, 1]], np.int32), np.ones(1, np.float32), 1, None, np.array([[-(2.0**40)]]))
+    weights = Levels(np.array([[0, 1]], np.int32), np.ones(1, np.float32), 1)
+    tensors = (
+        Tensor("x", (1, 1), "int8", Affine.per_tensor(1.0)),
+        Tensor("w", (1, 1), "uint8", weights, np.zeros((1, 1), np.uint8)),
+        Tensor("b", (1,), "int32", None, np.array([-(2**31)], np.int32)),
+        Tensor("y", (1, 1), "uint8", out),
+    )
+    graph = Graph("g", tensors, (Node("fully_connected", "fc", (0, 1, 2), (3,), {}),), (0,), (3,))
+    assert hwsim.simulate(graph, np.zeros((1, 1), np.int8), "dyadic").outputs[0].tolist() == [[1]]
 
 
 def test_a_sum_on_a_threshold_belongs_to_the_upper_code():
