@@ -14,8 +14,9 @@ from hwsim.kernels.mul import MulParams
 from hwsim.kernels.onnxruntime import add_onnxruntime, mul_onnxruntime
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Step, limits
+from hwsim.ops._dequantized import mean_factor, twice_reciprocal
 from hwsim.ops._elementwise import sample_rows
-from hwsim.quantizers.multiplier import SIGNIFICANT_BITS, activation_bounds, narrowed, quantize_multiplier
+from hwsim.quantizers.multiplier import SIGNIFICANT_BITS, activation_bounds, effective_scale, narrowed, quantize_multiplier
 
 Array = NDArray[Any]
 
@@ -66,7 +67,10 @@ def rescaled_product(view: NodeView, rule: Rule) -> Step:
     a, b, output, shape = view.input(0), view.input(1), view.output(), view.output().shape
     if rule.algorithm == "zero_point_inside":
         return _product_with_zero_point(view)
-    stage = rescaled_stage(rule, rule.algorithm, a.scale * b.scale / output.scale, output.zero_point, *_bounds(view))
+    real = a.scale * b.scale / output.scale
+    if rule.scale == "float32_reciprocal":
+        real = float(effective_scale(a.scale, b.affine.scale, output.scale, rule.scale)[0])
+    stage = rescaled_stage(rule, rule.algorithm, real, output.zero_point, *_bounds(view))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         first, second = _centered(sample_rows(inputs[0], shape), a), _centered(sample_rows(inputs[1], shape), b)
@@ -93,6 +97,8 @@ def rescaled_mean(view: NodeView, rule: Rule, axes: tuple[int, ...]) -> Step:
     source, output = view.input(0), view.output()
     over, count = tuple(axis + 1 for axis in axes), prod(source.shape[axis] for axis in axes)
     real = source.scale / (output.scale * count)
+    if rule.scale == "float32_reciprocal":
+        real = twice_reciprocal(mean_factor(source.scale, output.scale, count))
     stage = rescaled_stage(rule, MEANS[rule.algorithm], real, output.zero_point, *limits(output.dtype))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:

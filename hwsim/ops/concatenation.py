@@ -25,6 +25,7 @@ class Concatenation(Op):
         "litert-reference": {**_COPY, "uint8": Rule("float32_requantize")},
         "tflite-micro": _COPY,
         "float": _COPY,
+        "aten": dict.fromkeys(("int8", "uint8", "float32"), Rule("copy")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -48,6 +48,8 @@ class Mean(Op):
         "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "float": FLOATS,
+        "aten": dict.fromkeys(("int8", "uint8"), Rule("centered_float32", "float32_reciprocal")),
+        "qnnpack": {"uint8": Rule("centered_float32", "float32")},
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

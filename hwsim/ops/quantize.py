@@ -62,8 +62,7 @@ class Quantize(Op):
             **_each([*_MICRO_BYTES, *_WIDE, "int8>int32"], Rule("double_rounding")),
         },
         "onnxruntime": _each(_FROM_FLOAT, Rule("divided_half_even")),
-        "fbgemm": _each(_FROM_FLOAT, Rule("half_even")),
-        "qnnpack": _each(_FROM_FLOAT, Rule("half_even")),
+        "aten": _each(_FROM_FLOAT, Rule("half_even")),
     }
 
     def signature(self, view: NodeView) -> str:
