@@ -30,7 +30,8 @@ def _reshape(to: Importer, node: fx.Node) -> None:
 
 
 @handles("aten.cat.default")
-def _cat(to: Importer, node: fx.Node) -> None:
+def cat(to: Importer, node: fx.Node) -> None:
+    """Tensors joined along one axis."""
     parts = node.args[0]
     assert isinstance(parts, list | tuple)
     rank = len(node.meta["val"].shape)

@@ -78,7 +78,7 @@ def never_negative(to: Importer, index: int) -> bool:
     return bool(makers) and (makers[0].op in FUSED or makers[0].attributes.get("activation") in FUSED)
 
 
-@handles("aten.adaptive_avg_pool2d.default", "aten.mean.dim")
+@handles("aten.adaptive_avg_pool2d.default", "aten._adaptive_avg_pool2d.default", "aten.mean.dim")
 def _mean(to: Importer, node: fx.Node) -> None:
     source = to.value(node.args[0])
     rank = len(to.builder.shape(source))

@@ -1,0 +1,119 @@
+"""Networks that were quantized elsewhere, to a graph of their codes.
+
+A module that `torch.ao.quantization` converted (FX or eager mode) runs once, and the operators that it calls become the
+graph: the same weights, scales and zero points. Its biases stay float32, as torch holds them; each engine does with them
+what it does. `compare_quantized` holds every tensor against torch's own.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hwsim.errors import InputError, UnsupportedError
+from hwsim.graph import Graph
+from hwsim.simulate import simulate
+from hwsim.torch_bridge import _aten_activations, _aten_layers, _aten_moves, _aten_windows  # noqa: F401
+from hwsim.torch_bridge import _codes_elementwise, _codes_layers  # noqa: F401
+from hwsim.torch_bridge._codes import CODES, CodeBuilder, CodeImporter, is_coded
+from hwsim.torch_bridge._importer import HANDLERS
+from hwsim.torch_bridge._tape import Run, as_graph, record
+from hwsim.torch_bridge.proof import Proof
+
+ENGINES = {"fbgemm": "fbgemm", "qnnpack": "qnnpack", "x86": "torch-x86", "onednn": "onednn"}
+"""hwsim's engine for each of `torch.backends.quantized.supported_engines`."""
+
+
+def import_quantized(module: nn.Module, example_inputs: Sequence[torch.Tensor], name: str = "") -> Graph:
+    """The graph of a quantized module, to be simulated under the engine that it was quantized for.
+
+    Parameters
+    ----------
+    module : converted by torch.ao.quantization, for the engine that `torch.backends.quantized.engine` names now
+    example_inputs : float32, of the shapes that the graph will have; images (batch, channels, height, width), whose
+        graph inputs are (batch, height, width, channels)
+    name : of the graph; default: the module's class
+
+    Raises
+    ------
+    UnsupportedError : names the operator that hwsim does not have, and the source line that uses it
+    """
+    return read_run(record(module.eval(), example_inputs), name or type(module).__name__)[0].graph()
+
+
+def engine_of_torch() -> str:
+    """hwsim's name of the engine that torch runs quantized modules with now."""
+    backend = torch.backends.quantized.engine
+    if backend not in ENGINES:
+        raise UnsupportedError(f"torch.backends.quantized.engine is {backend!r}; hwsim has {', '.join(ENGINES)}")
+    return ENGINES[backend]
+
+
+def compare_quantized(
+    graph: Graph, module: nn.Module, x: torch.Tensor, *, engine: str = "", chunk: int = 64
+) -> Proof:
+    """Count the elements of every tensor that hwsim and torch compute differently, in codes and in float32.
+
+    Torch runs the graph's batch at a time, in one thread.
+
+    Parameters
+    ----------
+    graph : what `import_quantized` made of `module`
+    x : float32, samples along axis 0, a multiple of the graph's batch
+    engine : hwsim's; default: the one that torch runs with now
+    chunk : samples that are held in memory together
+    """
+    batch = graph.tensors[graph.inputs[0]].shape[0]
+    if len(x) % batch or not len(x):
+        raise InputError(f"{len(x)} samples; expected a multiple of the graph's batch, {batch}")
+    differing: dict[str, int] = {}
+    codes = 0
+    for start in range(0, len(x), max(chunk // batch, 1) * batch):
+        part = x[start : start + max(chunk // batch, 1) * batch]
+        expected = torch_tensors(module, part, batch)
+        ours = simulate(graph, in_order(part), engine or engine_of_torch(), keep_tensors=True).tensors
+        for name, value in expected.items():
+            differing[name] = differing.get(name, 0) + int((ours[name].reshape(value.shape) != value).sum())
+            codes += value.size
+    return Proof(differing, codes)
+
+
+def torch_tensors(module: nn.Module, x: torch.Tensor, batch: int) -> dict[str, NDArray[np.generic]]:
+    """Every tensor that torch computes, by the name that it has in the graph, `batch` samples at a time."""
+    runs = [record(module.eval(), (x[i : i + batch],)) for i in range(0, len(x), batch)]
+    importer, nodes = read_run(runs[0], "names")
+    found: dict[str, list[NDArray[np.generic]]] = {}
+    for run in runs:
+        for call, node in zip(run.calls, nodes, strict=True):
+            name = importer.builder.tensors[importer.values[node]].name
+            found.setdefault(name, []).append(in_order(call.result))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def in_order(value: torch.Tensor) -> NDArray[np.generic]:
+    """Codes or real values as hwsim lays them out: images (samples, height, width, channels)."""
+    plain = value.int_repr() if value.is_quantized else value
+    return np.ascontiguousarray((plain.permute(0, 2, 3, 1) if plain.dim() == 4 else plain).detach().numpy())
+
+
+def read_run(run: Run, name: str) -> tuple[CodeImporter, list[torch.fx.Node]]:
+    """A recorded run as a graph being written, and the node of each of its calls."""
+    graph, constants = as_graph(run)
+    stored = {key: value.detach().numpy() for key, value in constants.items() if not value.is_quantized}
+    importer, calls = CodeImporter(CodeBuilder(name), stored), []
+    for node in graph.nodes:
+        if node.op == "placeholder" and node.name not in constants:
+            importer.add_input(node)
+        elif node.op == "call_function":
+            target = str(node.target)
+            handler = (CODES if is_coded(node) else {}).get(target) or HANDLERS.get(target)
+            if handler is None:
+                raise importer.refuse(node, f"hwsim has no operator for {target}")
+            handler(importer, node)
+            importer.settle(node)
+            calls.append(node)
+        elif node.op == "output":
+            importer.finish(node.args[0])
+    return importer, calls
