@@ -27,7 +27,8 @@ class DequantizedSum(NamedTuple):
 
 @kernel
 def add_dequantized(first, second, p, body, out):
-    """Add real values, in `body` elements with fused multiply-adds, in the rest with a difference and a product.
+    """Add real values, in `body` elements with fused multiply-adds, in the rest with a difference and a product, the zero point
+    added before the rounding.
 
     first, second, out : 8 bits, (samples, size); p : DequantizedSum. Ties to even.
     Source: native/quantized/cpu/kernels/QuantizedOpKernels.cpp, qadd_kernel; cpu/vec/vec512/vec512_qint.h.
@@ -40,5 +41,46 @@ def add_dequantized(first, second, p, body, out):
             else:
                 a = np.float32(np.int64(first[n, i]) - p.zero_points[0]) * np.float32(p.scales[0])
                 b = np.float32(np.int64(second[n, i]) - p.zero_points[1]) * np.float32(p.scales[1])
-            value = np.int64(np.rint((a + b) * np.float32(p.inverse))) + np.int64(p.zero_point)
+            scaled = (a + b) * np.float32(p.inverse)
+            if i < body:
+                value = np.int64(np.rint(scaled)) + np.int64(p.zero_point)
+            else:
+                value = np.int64(np.rint(scaled + np.float32(p.zero_point)))
             out[n, i] = clamp(value, np.int64(p.minimum), np.int64(p.maximum))
+
+
+class Mean(NamedTuple):
+    """factor : float32, what a sum times which is a mean in the output's scale; rest : for channels past `body`
+
+    body : channels whose zero point is added after the rounding, or if `fused` before it in one fused multiply-add;
+        in the others it is added before, in float32
+    zero_point, minimum, maximum : the output's
+    """
+
+    factor: float
+    rest: float
+    body: int
+    fused: bool
+    zero_point: int
+    minimum: int
+    maximum: int
+
+
+@kernel
+def mean_codes(sums, p, out):
+    """Codes of means from int32 sums without zero points, both (rows, channels); ties to even.
+
+    p : Mean. Source: native/quantized/cpu/kernels/QuantizedOpKernels.cpp, _qavg_pool_nhwc_kernel and
+    _qadaptive_avg_pool_kernel, with FBGEMM's Quantize; measured on torch 2.13.0.
+    """
+    point = np.float32(p.zero_point)
+    for row in range(sums.shape[0]):
+        for c in range(sums.shape[1]):
+            total = np.float32(sums[row, c])
+            if c >= p.body:
+                value = np.int64(np.rint(total * np.float32(p.rest) + point))
+            elif p.fused:
+                value = np.int64(np.rint(fused_multiply_add(total, np.float32(p.factor), point)))
+            else:
+                value = np.int64(np.rint(total * np.float32(p.factor))) + np.int64(p.zero_point)
+            out[row, c] = clamp(value, np.int64(p.minimum), np.int64(p.maximum))

@@ -58,14 +58,43 @@ def torch_x86(view: NodeView) -> Rule:
     """
     op, source, weights = view.node.op, view.input(0), view.input(1)
     groups = source.shape[3] // (1 if op == "depthwise_conv2d" else weights.shape[3]) if op != "fully_connected" else 0
-    return ONEDNN if 1 <= groups <= LARGEST_ONEDNN_GROUPS else FBGEMM
+    return ONEDNN if 1 <= groups <= LARGEST_ONEDNN_GROUPS else fbgemm(view)
+
+
+def fbgemm(view: NodeView) -> Rule:
+    """FBGEMM's kernel for depthwise convolutions adds pairs of products in int16, whatever the processor.
+
+    It takes square filters of 3, 5 or 7 with half as much padding, strides up to 2, channels in eights, and at most two
+    filters for each. Source: pytorch/FBGEMM src/FbgemmConv.cc, takeDepthWiseFastPath; measured on torch 2.13.0.
+    """
+    if view.node.op != "depthwise_conv2d":
+        return FBGEMM
+    (_, height, width, outputs), channels = view.input(1).shape, view.input(0).shape[3]
+    strides, dilations = ({view.integer(f"{what}_{axis}", 1) for axis in "hw"} for what in ("stride", "dilation"))
+    fast = height == width in (3, 5, 7) and channels % 8 == 0 and outputs <= 2 * channels and max(strides) <= 2
+    fast = fast and dilations == {1} and _borders(view) == [(height // 2, height // 2)] * 2
+    return replace(FBGEMM, accumulator="int16_pairs") if fast else FBGEMM
+
+
+def _borders(view: NodeView) -> list[tuple[int, int]]:
+    """Padding before and after, of height and width; by a node of its own, or the layer's."""
+    makers = [node for node in view.graph.nodes if view.node.inputs[0] in node.outputs]
+    if view.text("padding") == "valid":
+        data = view.graph.tensors[makers[0].inputs[1]].data if makers and makers[0].op == "pad" else None
+        return [] if data is None else [(int(before), int(after)) for before, after in data[1:3]]
+    found = []
+    for size, taps, axis in zip(view.input(0).shape[1:3], view.input(1).shape[1:3], "hw", strict=True):
+        stride = view.integer(f"stride_{axis}")
+        total = max((-(-size // stride) - 1) * stride + taps - size, 0)
+        found.append((total // 2, total - total // 2))
+    return found
 
 
 def layers_of_others() -> dict[str, dict[str, RuleFor]]:
     """A layer's rules under ONNX Runtime and PyTorch's engines; "-pairs" are what x86 without VNNI does otherwise."""
     return {
         "onnxruntime": dict.fromkeys(BYTES, onnxruntime),
-        "fbgemm": dict.fromkeys(BYTES, FBGEMM),
+        "fbgemm": {"uint8": fbgemm, "int8": FBGEMM},
         "onednn": dict.fromkeys(BYTES, ONEDNN),
         "torch-x86": dict.fromkeys(BYTES, torch_x86),
         "qnnpack": dict.fromkeys(BYTES, Rule("float32", "float32_reciprocal")),

@@ -14,7 +14,6 @@ from hwsim.kernels.mul import MulParams
 from hwsim.kernels.onnxruntime import add_onnxruntime, mul_onnxruntime
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Step, limits
-from hwsim.ops._dequantized import mean_factor, twice_reciprocal
 from hwsim.ops._elementwise import sample_rows
 from hwsim.quantizers.multiplier import SIGNIFICANT_BITS, activation_bounds, effective_scale, narrowed, quantize_multiplier
 
@@ -97,8 +96,6 @@ def rescaled_mean(view: NodeView, rule: Rule, axes: tuple[int, ...]) -> Step:
     source, output = view.input(0), view.output()
     over, count = tuple(axis + 1 for axis in axes), prod(source.shape[axis] for axis in axes)
     real = source.scale / (output.scale * count)
-    if rule.scale == "float32_reciprocal":
-        real = twice_reciprocal(mean_factor(source.scale, output.scale, count))
     stage = rescaled_stage(rule, MEANS[rule.algorithm], real, output.zero_point, *limits(output.dtype))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:

@@ -18,8 +18,7 @@ from hwsim.kernels.add import (
 from hwsim.kernels.single_rounding import add_single_rounding
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
-from hwsim.ops._dequantized import SUMS as DEQUANTIZED
-from hwsim.ops._dequantized import by_width, dequantized_sum
+from hwsim.ops._dequantized import SUM, dequantized_sum
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
@@ -53,7 +52,7 @@ class Add(Op):
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
         "float": FLOATS,
         "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
-        **by_width("dequantized", FLOATS),
+        "aten": {**dict.fromkeys(("int8", "uint8"), Rule(SUM, "float32")), **FLOATS},
         "qnnpack": {"uint8": Rule("sum_half_away", "22_bits")},
     }
 
@@ -67,8 +66,8 @@ class Add(Op):
             return rescaled_sum(view, rule)
         if rule.algorithm == "fused_multiply_add":
             return fused_sum(view)
-        if rule.algorithm in DEQUANTIZED:
-            return dequantized_sum(view, rule)
+        if rule.algorithm == SUM:
+            return dequantized_sum(view)
         known = {"tflite": add_tflite_reference, "tflite_simd": add_tflite_reference, "xnnpack": add_xnnpack}
         known |= {"tflite_single": add_single_rounding}
         if rule.algorithm not in known:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hwsim.engines import Rule
+from hwsim.engines._profile import BYTES
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.pooling import average_pool_2d, average_pool_2d_truncated
 from hwsim.ops._base import Arrays, Step, limits, merge_batch
-from hwsim.ops._dequantized import MEANS, by_width, window_mean
+from hwsim.ops._dequantized import MEANS, window_mean
 from hwsim.ops._float import average_pool_2d as float_average_pool_2d
 from hwsim.ops._pooling import Pool2d
 from hwsim.ops._window import window
@@ -20,7 +21,12 @@ class AveragePool2d(Pool2d):
 
     name = "average_pool_2d"
     sources = {"tflite": "AVERAGE_POOL_2D"}
-    rules = {**Pool2d.rules, **by_width("mean", {}), "qnnpack": {"uint8": Rule("centered_float32", "float32")}}
+    rules = {
+        **Pool2d.rules,
+        "aten": dict.fromkeys(BYTES, Rule("window_mean_512_bits", "float32")),
+        "aten-avx2": dict.fromkeys(BYTES, Rule("window_mean_256_bits", "float32")),
+        "qnnpack": {"uint8": Rule("qnnpack_mean", "float32")},
+    }
 
     def kernel(self) -> Callable[..., Any]:
         return average_pool_2d
@@ -29,7 +35,7 @@ class AveragePool2d(Pool2d):
         return float_average_pool_2d(view)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule.algorithm in MEANS or rule.algorithm == "centered_float32":
+        if rule.algorithm in MEANS:
             return window_mean(view, rule)
         return _truncated(view) if rule.algorithm == "truncated" else super().bind(view, rule)
 
