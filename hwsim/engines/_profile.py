@@ -79,7 +79,7 @@ MOVES = frozenset(
 )  # fmt: skip
 """Operators that move or compare codes, which every engine does alike."""
 
-ATEN = frozenset(("add", "average_pool_2d", "concatenation", "lookup", "mean", "mul", "quantize", "relu"))
+ATEN = frozenset(("add", "average_pool_2d", "cast", "concatenation", "lookup", "mean", "mul", "quantize", "relu"))
 """What PyTorch's quantized engines compute beside layers and moves."""
 
 

@@ -49,6 +49,19 @@ def add_dequantized(first, second, p, body, out):
             out[n, i] = clamp(value, np.int64(p.minimum), np.int64(p.maximum))
 
 
+@kernel
+def add_codes_to_reals(reals, codes, scale, inverse, p, out):
+    """oneDNN's sum after a convolution: codes times their scale join real values in one fused multiply-add.
+
+    reals : float32, codes, out : uint8, all (size,); scale : of `codes`; inverse : of the output's scale
+    p : (zero point of `codes`, output's zero point, minimum, maximum); ties to even, the zero point before the rounding
+    """
+    for i in range(out.shape[0]):
+        value = fused_multiply_add(np.float32(np.int64(codes[i]) - p[0]), np.float32(scale), reals[i])
+        code = np.rint(value * np.float32(inverse) + np.float32(p[1]))
+        out[i] = clamp(np.int64(code), np.int64(p[2]), np.int64(p[3]))
+
+
 class Mean(NamedTuple):
     """factor : float32, what a sum times which is a mean in the output's scale; rest : for channels past `body`
 

@@ -29,7 +29,7 @@ SUMS_INT64 = "int64"
 REDUCED_INT64 = Rule("reduced_int64", accumulator=SUMS_INT64)
 BIAS_TYPE = "quantized_bias_type"
 INT4_BITS = 4
-FBGEMM, ONEDNN = Rule("float32_bias", "float32"), Rule("float32_in_turn", "float32")
+FBGEMM, ONEDNN = Rule("float32_bias", "float32"), Rule("float32_in_turn", "float32_reciprocal")
 LARGEST_ONEDNN_GROUPS = 100
 
 
@@ -59,6 +59,11 @@ def torch_x86(view: NodeView) -> Rule:
     op, source, weights = view.node.op, view.input(0), view.input(1)
     groups = source.shape[3] // (1 if op == "depthwise_conv2d" else weights.shape[3]) if op != "fully_connected" else 0
     return ONEDNN if 1 <= groups <= LARGEST_ONEDNN_GROUPS else fbgemm(view)
+
+
+def pt2e(view: NodeView) -> Rule:
+    """torchao's lowered layers: the scales as they are; with an int32 output the sums themselves."""
+    return ACCUMULATOR if view.output().dtype == "int32" else Rule("float32_in_turn", "float32")
 
 
 def fbgemm(view: NodeView) -> Rule:
@@ -96,6 +101,7 @@ def layers_of_others() -> dict[str, dict[str, RuleFor]]:
         "onnxruntime": dict.fromkeys(BYTES, onnxruntime),
         "fbgemm": {"uint8": fbgemm, "int8": FBGEMM},
         "onednn": dict.fromkeys(BYTES, ONEDNN),
+        "onednn-pt2e": dict.fromkeys(BYTES, pt2e),
         "torch-x86": dict.fromkeys(BYTES, torch_x86),
         "qnnpack": dict.fromkeys(BYTES, Rule("float32", "float32_reciprocal")),
         "onnxruntime-pairs": {"uint8": in_pairs},
@@ -189,19 +195,19 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
     stage = OutputStage(ROUNDINGS[rounding], multiplier, shift, scale, output.zero_point, low, high)
     if rule.algorithm == FBGEMM.algorithm:
         return stage._replace(bias=_bias_in_sums(view, channels))
-    return _in_turn(view, stage, channels) if rule.algorithm == ONEDNN.algorithm else stage
+    return _in_turn(view, rule, stage, channels) if rule.algorithm == ONEDNN.algorithm else stage
 
 
-def _in_turn(view: NodeView, stage: OutputStage, channels: int) -> OutputStage:
-    """oneDNN's scales one by one; PyTorch hands over reciprocals, of the weights' scales in linear layers only."""
-    weights = view.input(1).affine.scale.astype(np.float64)
-    if view.node.op == "fully_connected":
-        weights = _twice_reciprocal(weights)
-    source = float(_twice_reciprocal(np.float64(view.input(0).scale)))
+def _in_turn(view: NodeView, rule: Rule, stage: OutputStage, channels: int) -> OutputStage:
+    """oneDNN's scales one by one; PyTorch's engine hands over reciprocals, of weights' scales in linear layers only."""
+    weights, source = view.input(1).affine.scale.astype(np.float64), np.float64(view.input(0).scale)
+    if rule == ONEDNN:
+        source = _twice_reciprocal(source)
+        weights = _twice_reciprocal(weights) if view.node.op == "fully_connected" else weights
     scale = np.ascontiguousarray(np.broadcast_to(weights, channels))
     bias = _real_bias(view, channels).astype(np.float64)
     inverse = float(np.float32(1.0) / np.float32(view.output().scale))
-    return stage._replace(scale=scale, bias=bias, source_scale=source, inverse_scale=inverse)
+    return stage._replace(scale=scale, bias=bias, source_scale=float(source), inverse_scale=inverse)
 
 
 def _twice_reciprocal(scale: Any) -> Any:

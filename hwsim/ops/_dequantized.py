@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.errors import UnsupportedError
 from hwsim.graph import NodeView
-from hwsim.kernels.dequantized import DequantizedSum, Mean, add_dequantized, mean_codes
+from hwsim.kernels.dequantized import DequantizedSum, Mean, add_codes_to_reals, add_dequantized, mean_codes
 from hwsim.ops._base import Arrays, Step, limits
+from hwsim.ops._float import FLOAT
 from hwsim.ops._window import window
 from hwsim.quantizers.multiplier import activation_bounds
 
-SUM = "dequantized"
+SUM, SUM_INSIDE = "dequantized", "codes_to_reals"
 SUM_STEP = 64
 """How many elements the loop of an addition takes at a time: ATen has no AVX-512 kernel for it."""
+
+CASCADE = 16
+"""Real values that are summed in a row."""
 
 MEANS = {
     "window_mean_512_bits": (16, False),
@@ -59,6 +63,26 @@ def dequantized_sum(view: NodeView) -> Step:
     return step
 
 
+def codes_to_reals(view: NodeView) -> Rule:
+    """torchao's lowered modules add codes to real values inside oneDNN's convolution; other sums are plain."""
+    return Rule(SUM_INSIDE, "float32") if view.input(1).dtype == "uint8" else FLOAT
+
+
+def sum_inside(view: NodeView) -> Step:
+    """ADD of real values and codes of one shape, to codes, under the rule `SUM_INSIDE`."""
+    codes, output = view.input(1), view.output()
+    if view.input(0).shape != codes.shape or output.dtype != "uint8":
+        raise UnsupportedError(f"{view.label}: adds codes to real values; hwsim knows this of one shape, to uint8")
+    inverse = float(np.float32(1.0) / np.float32(output.scale))
+    params = codes.zero_point, output.zero_point, *_ends(view)
+
+    def step(inputs: Arrays, outputs: Arrays) -> None:
+        reals, others, out = (array.reshape(-1) for array in (inputs[0], inputs[1], outputs[0]))
+        add_codes_to_reals(reals, others, codes.scale, inverse, params, out)
+
+    return step
+
+
 def window_mean(view: NodeView, rule: Rule) -> Step:
     """AVERAGE_POOL_2D under a rule in `MEANS`."""
     height, width = view.integer("filter_h"), view.integer("filter_w")
@@ -82,14 +106,42 @@ def window_mean(view: NodeView, rule: Rule) -> Step:
 
 def image_mean(view: NodeView, rule: Rule, axes: tuple[int, ...]) -> Step:
     """MEAN over height and width under a rule in `MEANS`."""
-    if len(view.input(0).shape) != 4 or axes != (1, 2):
-        raise UnsupportedError(f"{view.label}: axes are {axes}; under this engine hwsim averages height and width")
-    finish = _finish(view, rule, prod(view.input(0).shape[1:3]))
+    finish = _finish(view, rule, _over_image(view, axes))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         finish(inputs[0].sum(axis=(2, 3), dtype=np.int32), outputs[0])
 
     return step
+
+
+def real_image_mean(view: NodeView, axes: tuple[int, ...]) -> Step:
+    """MEAN of real values over height and width: sums of 16 in a row, then their sum, then a division, in float32.
+
+    Source: native/cpu/SumKernel.cpp, multi_row_sum, up to 256 values; measured on torch 2.13.0.
+    """
+    source = view.input(0).shape
+    count = _over_image(view, axes)
+    if count > CASCADE**2:
+        raise UnsupportedError(f"{view.label}: averages {count} real values; hwsim knows torch's order up to 256")
+
+    def step(inputs: Arrays, outputs: Arrays) -> None:
+        values = inputs[0].reshape(-1, count, source[3])
+        total = np.zeros((len(values), source[3]), np.float32)
+        for start in range(0, count, CASCADE):
+            block = values[:, start].copy()
+            for i in range(start + 1, min(start + CASCADE, count)):
+                block += values[:, i]
+            total += block
+        outputs[0][...] = (total / np.float32(count)).reshape(outputs[0].shape)
+
+    return step
+
+
+def _over_image(view: NodeView, axes: tuple[int, ...]) -> int:
+    """How many pixels are averaged."""
+    if len(view.input(0).shape) != 4 or axes != (1, 2):
+        raise UnsupportedError(f"{view.label}: axes are {axes}; under this engine hwsim averages height and width")
+    return prod(view.input(0).shape[1:3])
 
 
 def _finish(view: NodeView, rule: Rule, count: int) -> Callable[[NDArray[np.int32], NDArray[Any]], None]:

@@ -11,7 +11,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vectors, sum_middle
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._dequantized import MEANS as DEQUANTIZED
-from hwsim.ops._dequantized import image_mean
+from hwsim.ops._dequantized import image_mean, real_image_mean
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS, pointwise
 from hwsim.ops._rescaled import MEANS, rescaled_mean
@@ -50,7 +50,7 @@ class Mean(Op):
         "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "float": FLOATS,
-        "aten": dict.fromkeys(("int8", "uint8"), Rule("adaptive_mean", "float32")),
+        "aten": {**dict.fromkeys(("int8", "uint8"), Rule("adaptive_mean", "float32")), "float32": Rule("cascade")},
         "qnnpack": {"uint8": Rule("qnnpack_mean", "float32")},
     }
 
@@ -66,6 +66,8 @@ class Mean(Op):
             return rescaled_mean(view, rule, axes)
         if rule.algorithm in DEQUANTIZED:
             return image_mean(view, rule, axes)
+        if rule.algorithm == "cascade":
+            return real_image_mean(view, axes)
         if rule == FLOAT:
             keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
             return pointwise(lambda values: values.mean(axis=over, keepdims=keep))

@@ -100,3 +100,12 @@ def _nothing(to: Importer, node: fx.Node) -> None:
     source = node.args[0]
     assert isinstance(source, fx.Node)
     to.same(node, source)
+
+
+@handles("aten.as_strided.default")
+def _as_strided(to: Importer, node: fx.Node) -> None:
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    if source.meta["val"].shape != node.meta["val"].shape or argument(node, 3, 0):
+        raise to.refuse(node, "as_strided to another shape; hwsim does not follow strides")
+    to.same(node, source)

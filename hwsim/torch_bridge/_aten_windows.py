@@ -40,7 +40,7 @@ def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-@handles("aten.max_pool2d.default")
+@handles("aten.max_pool2d.default", "aten.max_pool2d_with_indices.default")
 def _max_pool(to: Importer, node: fx.Node) -> None:
     if pair(argument(node, 4, 1)) != (1, 1) or argument(node, 5, False):
         raise to.refuse(node, "max_pool2d with dilation or ceil_mode; hwsim has neither")

@@ -49,12 +49,18 @@ class CodeImporter(Importer):
         super().__init__(builder, stored, frozenset(), {})
         self.known: set[int] = set()
 
+    def say(self, node: fx.Node, form: Affine) -> None:
+        """Give the tensor that `node` became a format that torch's tensor does not show."""
+        index = self.values[node]
+        self.builder.set_codes(index, str(node.meta["val"].dtype).removeprefix("torch."), form)
+        self.known.add(index)
+
     def settle(self, node: fx.Node) -> None:
         """Give the tensor that `node` became the format that torch's has."""
         value, index = node.meta["val"], self.values[node]
-        if index not in self.known:
+        if index not in self.known and (value.is_quantized or value.is_floating_point()):
             self.builder.set_codes(index, *held(value))
-            self.known.add(index)
+        self.known.add(index)
 
 
 def held(value: torch.Tensor) -> tuple[str, Affine | None]:
@@ -76,6 +82,8 @@ def on_codes(*targets: str) -> Any:
 
 def is_coded(node: fx.Node) -> bool:
     """Whether `node` reads or gives codes."""
+    if str(node.target).startswith(("onednn.", "quantized_decomposed.")):
+        return True
     values = [node.meta.get("val"), *(source.meta.get("val") for source in node.all_input_nodes)]
     return any(isinstance(value, torch.Tensor) and value.is_quantized for value in values)
 

@@ -36,17 +36,25 @@ def convolution(
     to: CodeImporter, node: fx.Node, weights: torch.Tensor, bias: torch.Tensor | None, w: Window, activation: str
 ) -> None:
     """A convolution of codes, its bias float32."""
+    to.values[node] = convolve(to, node, weights, bias, w, node.name, activation=activation)
+
+
+def convolve(
+    to: CodeImporter, node: fx.Node, weights: torch.Tensor, bias: torch.Tensor | None, w: Window, name: str, **more: Any
+) -> int:
+    """The tensor `name` that a convolution of codes gives."""
     source = to.value(node.args[0])
     channels = to.builder.shape(source)[3]
     size = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], w.dilation, strict=True)]
     source, padding = padded(to, node, source, size, w.stride, w.padding)
     depthwise = w.groups == channels and w.groups > 1
     codes, form = weight_codes(weights, (1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
-    more = {"multiplier": len(weights) // w.groups} if depthwise else {}
-    to.add(
-        node, "depthwise_conv2d" if depthwise else "conv2d", (source, *constants(to, node, codes, form, bias)),
-        padding=padding, stride_h=w.stride[0], stride_w=w.stride[1], dilation_h=w.dilation[0],
-        dilation_w=w.dilation[1], activation=activation, **more,
+    if depthwise:
+        more["multiplier"] = len(weights) // w.groups
+    return to.builder.node(
+        "depthwise_conv2d" if depthwise else "conv2d", (source, *constants(to, node, codes, form, bias)),
+        channels_last(node.meta["val"].shape), name, padding=padding, stride_h=w.stride[0], stride_w=w.stride[1],
+        dilation_h=w.dilation[0], dilation_w=w.dilation[1], **more,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ all: scales and zero points are properties of the tensors.
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,7 +25,8 @@ class Call:
     ----------
     target : of torch, to be called again
     arguments, options : real values
-    result : what it gave
+    result : what it gave, which later operators may have overwritten in place
+    value : a copy of it, or of the first of several: pools give indices besides
     name : of the module's node that called it, else ''
     line : of the module's source that asked for it
     """
@@ -33,7 +34,8 @@ class Call:
     target: Any
     arguments: tuple[Any, ...]
     options: dict[str, Any]
-    result: Any
+    result: torch.Tensor
+    value: torch.Tensor
     name: str
     line: str
 
@@ -48,9 +50,11 @@ class Tape(TorchDispatchMode):  # type: ignore[misc]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if str(func) not in SILENT and any(isinstance(part, torch.Tensor) for part in _flat([result])):
+        first = _flat([result])[0]
+        if str(func) not in SILENT and isinstance(first, torch.Tensor):
             name = self.node.name if self.node is not None else ""
-            self.calls.append(Call(func, tuple(args), dict(kwargs or {}), result, name, _line(self.node)))
+            copy = first.clone() if first.layout == torch.strided else first
+            self.calls.append(Call(func, tuple(args), dict(kwargs or {}), first, copy, name, _line(self.node)))
         return result
 
 
@@ -73,14 +77,13 @@ class Run:
     inputs: tuple[torch.Tensor, ...]
     calls: list[Call]
     results: tuple[torch.Tensor, ...]
-    names: dict[int, str] = field(default_factory=dict)
 
 
 def record(module: nn.Module, inputs: Sequence[torch.Tensor]) -> Run:
-    """Run `module` once, in evaluation where it knows that, in one thread: shares of several would have ends of their own."""
+    """Run `module` once in one thread: of several, each would have a rest of its own."""
     threads, inputs = torch.get_num_threads(), tuple(inputs)
     tape = Tape()
-    run = _Named(module, tape).run if isinstance(module, fx.GraphModule) else module
+    run = _Named(module, tape).run if isinstance(module, fx.GraphModule) else module.eval()
     torch.set_num_threads(1)
     try:
         with torch.no_grad(), tape:
@@ -107,9 +110,8 @@ def as_graph(run: Run) -> tuple[fx.Graph, dict[str, Any]]:
     for call in run.calls:
         arguments = torch.utils._pytree.tree_map(known, call.arguments)
         node = graph.create_node("call_function", call.target, arguments, {}, call.name or None)
-        node.meta.update(val=call.result, call=call, stack_trace=call.line)
-        if isinstance(call.result, torch.Tensor):
-            nodes[id(call.result)] = node
+        node.meta.update(val=call.value, call=call, stack_trace=call.line)
+        nodes[id(call.result)] = node
     graph.output(tuple(known(value) for value in run.results))
     return graph, constants
 

@@ -16,7 +16,7 @@ from hwsim.errors import InputError, UnsupportedError
 from hwsim.graph import Graph
 from hwsim.simulate import simulate
 from hwsim.torch_bridge import _aten_activations, _aten_layers, _aten_moves, _aten_windows  # noqa: F401
-from hwsim.torch_bridge import _codes_elementwise, _codes_layers  # noqa: F401
+from hwsim.torch_bridge import _codes_elementwise, _codes_layers, _codes_onednn  # noqa: F401
 from hwsim.torch_bridge._codes import CODES, CodeBuilder, CodeImporter, is_coded
 from hwsim.torch_bridge._importer import HANDLERS
 from hwsim.torch_bridge._tape import Run, as_graph, record
@@ -40,7 +40,7 @@ def import_quantized(module: nn.Module, example_inputs: Sequence[torch.Tensor], 
     ------
     UnsupportedError : names the operator that hwsim does not have, and the source line that uses it
     """
-    return read_run(record(module.eval(), example_inputs), name or type(module).__name__)[0].graph()
+    return read_run(record(module, example_inputs), name or type(module).__name__)[0].graph()
 
 
 def engine_of_torch() -> str:
@@ -82,14 +82,10 @@ def compare_quantized(
 
 def torch_tensors(module: nn.Module, x: torch.Tensor, batch: int) -> dict[str, NDArray[np.generic]]:
     """Every tensor that torch computes, by the name that it has in the graph, `batch` samples at a time."""
-    runs = [record(module.eval(), (x[i : i + batch],)) for i in range(0, len(x), batch)]
+    runs = [record(module, (x[i : i + batch],)) for i in range(0, len(x), batch)]
     importer, nodes = read_run(runs[0], "names")
-    found: dict[str, list[NDArray[np.generic]]] = {}
-    for run in runs:
-        for call, node in zip(run.calls, nodes, strict=True):
-            name = importer.builder.tensors[importer.values[node]].name
-            found.setdefault(name, []).append(in_order(call.result))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    places = {importer.builder.tensors[importer.values[node]].name: i for i, node in enumerate(nodes)}
+    return {name: np.concatenate([in_order(run.calls[i].value) for run in runs]) for name, i in places.items()}
 
 
 def in_order(value: torch.Tensor) -> NDArray[np.generic]:
@@ -101,7 +97,8 @@ def in_order(value: torch.Tensor) -> NDArray[np.generic]:
 def read_run(run: Run, name: str) -> tuple[CodeImporter, list[torch.fx.Node]]:
     """A recorded run as a graph being written, and the node of each of its calls."""
     graph, constants = as_graph(run)
-    stored = {key: value.detach().numpy() for key, value in constants.items() if not value.is_quantized}
+    plain = {key: value for key, value in constants.items() if value.layout == torch.strided and not value.is_quantized}
+    stored = {key: value.detach().numpy() for key, value in plain.items()}
     importer, calls = CodeImporter(CodeBuilder(name), stored), []
     for node in graph.nodes:
         if node.op == "placeholder" and node.name not in constants:
