@@ -4,6 +4,7 @@ Bytes are summed in int32, int16 activations in int32 or int64: for TFLM as the 
 as the option `quantized_bias_type` says.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -61,9 +62,9 @@ def torch_x86(view: NodeView) -> Rule:
     return ONEDNN if 1 <= groups <= LARGEST_ONEDNN_GROUPS else fbgemm(view)
 
 
-def pt2e(view: NodeView) -> Rule:
-    """torchao's lowered layers: the scales as they are; with an int32 output the sums themselves."""
-    return ACCUMULATOR if view.output().dtype == "int32" else Rule("float32_in_turn", "float32")
+def or_sums(rule: Callable[[NodeView], Rule]) -> RuleChoice:
+    """What `rule` gives; with an int32 output the sums themselves, which real values are made of."""
+    return lambda view: ACCUMULATOR if view.output().dtype == "int32" else rule(view)
 
 
 def fbgemm(view: NodeView) -> Rule:
@@ -72,7 +73,7 @@ def fbgemm(view: NodeView) -> Rule:
     It takes square filters of 3, 5 or 7 with half as much padding, strides up to 2, channels in eights, and at most two
     filters for each. Source: pytorch/FBGEMM src/FbgemmConv.cc, takeDepthWiseFastPath; measured on torch 2.13.0.
     """
-    if view.node.op != "depthwise_conv2d":
+    if view.node.op != "depthwise_conv2d" or view.input(0).dtype != "uint8":
         return FBGEMM
     (_, height, width, outputs), channels = view.input(1).shape, view.input(0).shape[3]
     strides, dilations = ({view.integer(f"{what}_{axis}", 1) for axis in "hw"} for what in ("stride", "dilation"))
@@ -99,11 +100,11 @@ def layers_of_others() -> dict[str, dict[str, RuleFor]]:
     """A layer's rules under ONNX Runtime and PyTorch's engines; "-pairs" are what x86 without VNNI does otherwise."""
     return {
         "onnxruntime": dict.fromkeys(BYTES, onnxruntime),
-        "fbgemm": {"uint8": fbgemm, "int8": FBGEMM},
-        "onednn": dict.fromkeys(BYTES, ONEDNN),
-        "onednn-pt2e": dict.fromkeys(BYTES, pt2e),
-        "torch-x86": dict.fromkeys(BYTES, torch_x86),
-        "qnnpack": dict.fromkeys(BYTES, Rule("float32", "float32_reciprocal")),
+        "fbgemm": dict.fromkeys(BYTES, or_sums(fbgemm)),
+        "onednn": dict.fromkeys(BYTES, or_sums(lambda view: ONEDNN)),
+        "onednn-pt2e": dict.fromkeys(BYTES, or_sums(lambda view: Rule("float32_in_turn", "float32"))),
+        "torch-x86": dict.fromkeys(BYTES, or_sums(torch_x86)),
+        "qnnpack": dict.fromkeys(BYTES, or_sums(lambda view: Rule("float32", "float32_reciprocal"))),
         "onnxruntime-pairs": {"uint8": in_pairs},
         "fbgemm-pairs": dict.fromkeys(BYTES, replace(FBGEMM, accumulator="int16_pairs")),
     }

@@ -39,6 +39,13 @@ class CodeBuilder(Builder):
         """Give a constant a format."""
         self.tensors[index] = replace(self.tensors[index], format=form)
 
+    def change_maker(self, index: int, inputs: tuple[int, ...] | None = None, **attributes: Attribute) -> None:
+        """Give the node that makes a tensor other inputs or options."""
+        place = next(i for i, node in enumerate(self.nodes) if node.outputs == (index,))
+        node = self.nodes[place]
+        options = {**node.attributes, **attributes}
+        self.nodes[place] = replace(node, inputs=node.inputs if inputs is None else inputs, attributes=options)
+
 
 class CodeImporter(Importer):
     """An importer of recorded runs; nothing is fused or folded, so that every tensor of torch's is one of the graph's."""

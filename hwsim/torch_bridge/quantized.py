@@ -17,6 +17,8 @@ from hwsim.graph import Graph
 from hwsim.simulate import simulate
 from hwsim.torch_bridge import _aten_activations, _aten_layers, _aten_moves, _aten_windows  # noqa: F401
 from hwsim.torch_bridge import _codes_elementwise, _codes_layers, _codes_onednn  # noqa: F401
+from hwsim.torch_bridge._brevitas import Reader, is_brevitas
+from hwsim.torch_bridge._brevitas import run as run_brevitas
 from hwsim.torch_bridge._codes import CODES, CodeBuilder, CodeImporter, is_coded
 from hwsim.torch_bridge._importer import HANDLERS
 from hwsim.torch_bridge._tape import Run, as_graph, record
@@ -40,7 +42,12 @@ def import_quantized(module: nn.Module, example_inputs: Sequence[torch.Tensor], 
     ------
     UnsupportedError : names the operator that hwsim does not have, and the source line that uses it
     """
-    return read_run(record(module, example_inputs), name or type(module).__name__)[0].graph()
+    name = name or type(module).__name__
+    if is_brevitas(module):
+        reader = Reader(module, name)
+        reader.read(run_brevitas(module, example_inputs))
+        return reader.builder.graph(*reader.outputs)
+    return read_run(record(module, example_inputs), name)[0].graph()
 
 
 def engine_of_torch() -> str:
@@ -82,10 +89,27 @@ def compare_quantized(
 
 def torch_tensors(module: nn.Module, x: torch.Tensor, batch: int) -> dict[str, NDArray[np.generic]]:
     """Every tensor that torch computes, by the name that it has in the graph, `batch` samples at a time."""
+    if is_brevitas(module):
+        return brevitas_tensors(module, x, batch)
     runs = [record(module, (x[i : i + batch],)) for i in range(0, len(x), batch)]
     importer, nodes = read_run(runs[0], "names")
     places = {importer.builder.tensors[importer.values[node]].name: i for i, node in enumerate(nodes)}
     return {name: np.concatenate([in_order(run.calls[i].value) for run in runs]) for name, i in places.items()}
+
+
+def brevitas_tensors(module: nn.Module, x: torch.Tensor, batch: int) -> dict[str, NDArray[np.generic]]:
+    """The codes of everything that Brevitas quantized."""
+    graph = run_brevitas(module, (x[:batch],))
+    reader = Reader(module, "names")
+    reader.read(graph)
+    coded = [node for node in reader.values if hasattr(node.meta["val"], "bit_width")]
+    places = {reader.builder.tensors[reader.values[node]].name: node for node in coded}
+    found: dict[str, list[NDArray[np.generic]]] = {name: [] for name in places}
+    for start in range(0, len(x), batch):
+        run_brevitas(module, (x[start : start + batch],), graph)
+        for name, node in places.items():
+            found[name].append(in_order(node.meta["val"].int()))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def in_order(value: torch.Tensor) -> NDArray[np.generic]:
