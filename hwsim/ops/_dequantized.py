@@ -164,4 +164,3 @@ def _finish(view: NodeView, rule: Rule, count: int) -> Callable[[NDArray[np.int3
 def _ends(view: NodeView) -> tuple[int, int]:
     output = view.output()
     return activation_bounds(view.text("activation", "none"), output.scale, output.zero_point, limits(output.dtype))
-

@@ -15,7 +15,13 @@ from hwsim.kernels.onnxruntime import add_onnxruntime, mul_onnxruntime
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Step, limits
 from hwsim.ops._elementwise import sample_rows
-from hwsim.quantizers.multiplier import SIGNIFICANT_BITS, activation_bounds, effective_scale, narrowed, quantize_multiplier
+from hwsim.quantizers.multiplier import (
+    SIGNIFICANT_BITS,
+    activation_bounds,
+    effective_scale,
+    narrowed,
+    quantize_multiplier,
+)
 
 Array = NDArray[Any]
 

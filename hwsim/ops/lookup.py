@@ -24,7 +24,9 @@ class Lookup(ByteFunction):
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
         table = view.constant(1)
         if table.shape != (256,) or table.dtype != out.dtype:
-            raise GraphError(f"{view.label}: its table is {table.dtype} {list(table.shape)}; expected {out.dtype} [256]")
+            raise GraphError(
+                f"{view.label}: its table is {table.dtype} {list(table.shape)}; expected {out.dtype} [256]"
+            )
         out[:] = table
 
 

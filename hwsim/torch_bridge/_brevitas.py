@@ -178,7 +178,9 @@ class Reader:
         """Real 0 around an image."""
         borders = np.array([[0, 0], [padding[0]] * 2, [padding[1]] * 2, [0, 0]], np.int32)
         shape = [n + int(border.sum()) for n, border in zip(self.builder.shape(source), borders, strict=True)]
-        return self.builder.node("pad", (source, self.builder.constant(f"{name}_borders", borders)), shape, f"{name}_pad")
+        return self.builder.node(
+            "pad", (source, self.builder.constant(f"{name}_borders", borders)), shape, f"{name}_pad"
+        )
 
     def _max_pool(self, node: fx.Node, part: nn.MaxPool2d) -> None:
         if pair(part.padding) != (0, 0) or pair(part.dilation) != (1, 1) or part.ceil_mode:

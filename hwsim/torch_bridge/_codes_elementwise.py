@@ -30,7 +30,9 @@ def _dequantize(to: CodeImporter, node: fx.Node) -> None:
 def _add(to: CodeImporter, node: fx.Node) -> None:
     first, second = (source.meta["val"] for source in node.args[:2])  # type: ignore[union-attr]
     if first.shape != second.shape:
-        raise to.refuse(node, f"adds {list(first.shape)} and {list(second.shape)}; hwsim knows sums of equal shapes only")
+        raise to.refuse(
+            node, f"adds {list(first.shape)} and {list(second.shape)}; hwsim knows sums of equal shapes only"
+        )
     for value in (first, second):
         if value.dim() == 4 and not value.is_contiguous(memory_format=torch.channels_last):
             raise to.refuse(
@@ -118,4 +120,3 @@ def _table(node: fx.Node, source: torch.Tensor, count: int) -> Any:
         given = torch._make_per_tensor_quantized_tensor(codes, *form)
         parts.append(call.target(given, *call.arguments[1:], **call.options).int_repr().numpy())
     return np.concatenate(parts)
-

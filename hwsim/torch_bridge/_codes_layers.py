@@ -28,15 +28,9 @@ class Window:
 def _conv2d(to: CodeImporter, node: fx.Node) -> None:
     packed: Any = node.args[1]
     weights, bias = packed.unpack()
-    sizes = [pair(list(part)) for part in (packed.stride(), packed.padding(), packed.dilation())]
-    convolution(to, node, weights, bias, Window(*sizes, packed.groups()), activation(node))
-
-
-def convolution(
-    to: CodeImporter, node: fx.Node, weights: torch.Tensor, bias: torch.Tensor | None, w: Window, activation: str
-) -> None:
-    """A convolution of codes, its bias float32."""
-    to.values[node] = convolve(to, node, weights, bias, w, node.name, activation=activation)
+    stride, padding, dilation = (pair(list(part)) for part in (packed.stride(), packed.padding(), packed.dilation()))
+    window = Window(stride, padding, dilation, packed.groups())
+    to.values[node] = convolve(to, node, weights, bias, window, node.name, activation=activation(node))
 
 
 def convolve(
@@ -65,9 +59,7 @@ def _linear(to: CodeImporter, node: fx.Node) -> None:
     linear(to, node, weights, bias, activation(node))
 
 
-def linear(
-    to: CodeImporter, node: fx.Node, weights: torch.Tensor, bias: torch.Tensor | None, activation: str
-) -> None:
+def linear(to: CodeImporter, node: fx.Node, weights: torch.Tensor, bias: torch.Tensor | None, activation: str) -> None:
     """A linear layer of codes, its bias float32."""
     codes, form = weight_codes(weights, (0, 1))
     source, shape = to.value(node.args[0]), node.meta["val"].shape
@@ -87,9 +79,7 @@ def linear(
     to.values[node] = reshaped(to, flat, channels_last(shape), node.name)
 
 
-def constants(
-    to: CodeImporter, node: fx.Node, codes: Array, form: Affine, bias: torch.Tensor | None
-) -> Sequence[int]:
+def constants(to: CodeImporter, node: fx.Node, codes: Array, form: Affine, bias: torch.Tensor | None) -> Sequence[int]:
     """A layer's weights and bias; -1 where it has none."""
     weights = to.builder.constant(f"{node.name}_weight", codes)
     to.builder.set_format(weights, form)

@@ -73,7 +73,9 @@ def _conv2d_and_sum(to: CodeImporter, node: fx.Node) -> None:
     bias, stride, padding, dilation, groups, *form, dtype, scale, point, what, alpha, activation, _, _ = node.args[7:]
     found = accumulated.meta["val"].dtype
     if (what, alpha) != ("sum", 1.0) or found != dtype or dtype not in (torch.float32, torch.uint8):
-        raise to.refuse(node, f"a convolution with {what!r} of {found} after it, to {dtype}; hwsim has sums of one kind")
+        raise to.refuse(
+            node, f"a convolution with {what!r} of {found} after it, to {dtype}; hwsim has sums of one kind"
+        )
     if activation not in (None, *ACTIVATIONS):
         raise to.refuse(node, f"a convolution with {activation!r} after it; hwsim has {', '.join(ACTIVATIONS)}")
     window = Window(pair(stride), pair(padding), pair(dilation), int(groups))  # type: ignore[arg-type]

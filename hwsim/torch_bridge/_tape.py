@@ -110,7 +110,7 @@ def as_graph(run: Run) -> tuple[fx.Graph, dict[str, Any]]:
     for call in run.calls:
         arguments = torch.utils._pytree.tree_map(known, call.arguments)
         node = graph.create_node("call_function", call.target, arguments, {}, call.name or None)
-        node.meta.update(val=call.value, call=call, stack_trace=call.line)
+        node.meta.update(val=call.result, call=call, stack_trace=call.line)
         nodes[id(call.result)] = node
     graph.output(tuple(known(value) for value in run.results))
     return graph, constants

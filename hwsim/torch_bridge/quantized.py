@@ -58,9 +58,7 @@ def engine_of_torch() -> str:
     return ENGINES[backend]
 
 
-def compare_quantized(
-    graph: Graph, module: nn.Module, x: torch.Tensor, *, engine: str = "", chunk: int = 64
-) -> Proof:
+def compare_quantized(graph: Graph, module: nn.Module, x: torch.Tensor, *, engine: str = "", chunk: int = 64) -> Proof:
     """Count the elements of every tensor that hwsim and torch compute differently, in codes and in float32.
 
     Torch runs the graph's batch at a time, in one thread.

@@ -21,9 +21,15 @@ class Elementwise(nn.Module):
         super().__init__()
         self.forms = [form(g, size) for size in (1, 1, 1.5, 1, 1, 0.7, 1, 1)]
 
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Codes from the start, since float inputs would be centered."""
-        a, b = (torch.quantize_per_tensor(value, *self.forms[i], torch.quint8) for i, value in enumerate((x, y)))
+    def images(self, g: np.random.Generator) -> torch.Tensor:
+        """Random images that lie channels last."""
+        values = g.normal(0, 1.5, (2, 42, 13, 11)).astype(np.float32)
+        return torch.from_numpy(values).contiguous(memory_format=torch.channels_last)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Two images of 21 channels."""
+        parts = (x[:, :21], x[:, 21:])
+        a, b = (torch.quantize_per_tensor(part, *self.forms[i], torch.quint8) for i, part in enumerate(parts))
         total = Ops.add(a, b, *self.forms[2])
         product = Ops.mul(total, Ops.mul_relu(a, b, *self.forms[3]), *self.forms[4])
         joined = torch.cat([total, Ops.add_relu(total, a, total.q_scale(), total.q_zero_point())], 1)
@@ -65,6 +71,11 @@ class Layers(nn.Module):
         doubles = torch.from_numpy(scales.astype(np.float64))
         return torch._make_per_channel_quantized_tensor(codes, doubles, points, 0), float(scales.mean())
 
+    def images(self, g: np.random.Generator) -> torch.Tensor:
+        """An image of random codes."""
+        codes = torch.from_numpy(g.integers(0, self.top + 1, (1, 5, 19, 17)).astype(np.float32))
+        return (codes - self.first[1]) * self.first[0]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images (batch, 5, height, width)."""
         codes = torch.quantize_per_tensor(x, *self.first, torch.quint8)
@@ -72,3 +83,85 @@ class Layers(nn.Module):
             codes = operator(codes, packed, scale, zero)
         rows = torch.flatten(torch.nn.functional.adaptive_avg_pool2d(codes, 1), 1)
         return Ops.linear(rows, *self.linear).dequantize()
+
+
+def brevitas_network(x: torch.Tensor) -> nn.Module:
+    """A small residual network of Brevitas with weights of 4 and 8 bits, its scales from images `x` (n, 3, 16, 16)."""
+    import brevitas.nn as qnn
+    from brevitas.quant import Int8WeightPerChannelFloat
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.start = qnn.QuantIdentity(return_quant_tensor=True)
+            self.conv = qnn.QuantConv2d(3, 8, 3, padding=1, weight_bit_width=4, bias=True)
+            self.relu = qnn.QuantReLU(bit_width=4, return_quant_tensor=True)
+            self.pool = nn.MaxPool2d(2)
+            self.depthwise = qnn.QuantConv2d(
+                8, 8, 3, padding=1, groups=8, bias=False, weight_quant=Int8WeightPerChannelFloat
+            )
+            self.shared = qnn.QuantIdentity(return_quant_tensor=True)
+            self.after = qnn.QuantReLU(return_quant_tensor=True)
+            self.linear = qnn.QuantLinear(8 * 64, 10, bias=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.pool(self.relu(self.conv(self.start(x))))
+            z = self.after(self.shared(self.depthwise(y)) + self.shared(y))
+            return self.linear(torch.flatten(z, 1))
+
+    torch.manual_seed(0)
+    network = Network().train()
+    with torch.no_grad():
+        network(x)
+    return network.eval()
+
+
+class Residual(nn.Module):
+    """A float network with what residual networks have, for torch's tools to quantize."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.norm = nn.Conv2d(3, 16, 3, 1, 1), nn.BatchNorm2d(16)
+        self.conv2 = nn.Conv2d(16, 16, 3, 1, 1)
+        self.depthwise = nn.Conv2d(16, 16, 3, 2, 1, groups=16)
+        self.linear = nn.Linear(16, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images (batch, 3, height, width)."""
+        x = torch.relu(self.norm(self.conv1(x)))
+        x = torch.relu(self.conv2(x) + x)
+        x = torch.relu(self.depthwise(x))
+        return self.linear(torch.flatten(nn.functional.adaptive_avg_pool2d(x, 1), 1))
+
+
+def fx_quantized(module: nn.Module, backend: str, batches: list[torch.Tensor]) -> nn.Module:
+    """`module` as torch.ao.quantization's FX mode quantizes it for `backend`, which becomes torch's engine."""
+    from torch.ao.quantization import get_default_qconfig_mapping
+    from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+    torch.backends.quantized.engine = backend
+    prepared = prepare_fx(module.eval(), get_default_qconfig_mapping(backend), (batches[0][:1],))
+    with torch.no_grad():
+        for batch in batches:
+            prepared(batch)
+    return convert_fx(prepared)
+
+
+def pt2e_converted(module: nn.Module, images: torch.Tensor) -> nn.Module:
+    """`module` as torchao's pt2e quantizes it for x86, not lowered yet."""
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+
+    quantizer = x86.X86InductorQuantizer().set_global(x86.get_default_x86_inductor_quantization_config())
+    prepared = prepare_pt2e(torch.export.export(module.eval(), (images[:1],)).module(), quantizer)
+    with torch.no_grad():
+        for i in range(len(images)):
+            prepared(images[i : i + 1])
+    return convert_pt2e(prepared)
+
+
+def pt2e_lowered(module: nn.Module, images: torch.Tensor) -> nn.Module:
+    """The same in oneDNN's operators."""
+    from torchao.quantization.pt2e.lowering import lower_pt2e_quantized_to_x86
+
+    return lower_pt2e_quantized_to_x86(pt2e_converted(module, images), (images[:1],))
