@@ -49,8 +49,12 @@ def main() -> None:
     page = ROOT / "docs" / "torch.md"
     before, _, rest = page.read_text().partition(MARKER)
     after = rest.partition(END)[2]
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchao", "brevitas") if find_spec(name))
-    text = f"{MARKER}\n\n{versions}; {torch.backends.cpu.get_cpu_capability()}.\n\n{table(NAMES, rows).strip()}\n\n{END}"
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}" for name in ("torch", "torchao", "brevitas") if find_spec(name)
+    )
+    text = (
+        f"{MARKER}\n\n{versions}; {torch.backends.cpu.get_cpu_capability()}.\n\n{table(NAMES, rows).strip()}\n\n{END}"
+    )
     page.write_text(before + text + after)
 
 
@@ -61,7 +65,9 @@ def networks(data: Path, count: int) -> list[list[object]]:
     x, rows = x[:count], list[list[object]]()
     for backend, engine in ENGINES.items():
         batches = [calibration[i : i + 64] for i in range(0, CALIBRATION, 64)]
-        rows.append(row("ResNet-20", f"FX, {backend}", engine, modules.fx_quantized(resnet20(data), backend, batches), x))
+        rows.append(
+            row("ResNet-20", f"FX, {backend}", engine, modules.fx_quantized(resnet20(data), backend, batches), x)
+        )
     if find_spec("torchao"):
         lowered = modules.pt2e_lowered(resnet20(data), calibration[:PT2E_CALIBRATION])
         rows.append(row("ResNet-20", "torchao pt2e, lowered to x86", "onednn:pt2e", lowered, x))

@@ -27,9 +27,9 @@ class DequantizedSum(NamedTuple):
 
 @kernel
 def add_dequantized(first, second, p, body, out):
-    """Add real values, in `body` elements with fused multiply-adds, in the rest with a difference and a product, the zero point
-    added before the rounding.
+    """Add real values, in `body` elements with fused multiply-adds, in the rest with a difference and a product.
 
+    The zero point is added after the rounding, in the rest before it.
     first, second, out : 8 bits, (samples, size); p : DequantizedSum. Ties to even.
     Source: native/quantized/cpu/kernels/QuantizedOpKernels.cpp, qadd_kernel; cpu/vec/vec512/vec512_qint.h.
     """

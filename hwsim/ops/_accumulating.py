@@ -62,9 +62,15 @@ def torch_x86(view: NodeView) -> Rule:
     return ONEDNN if 1 <= groups <= LARGEST_ONEDNN_GROUPS else fbgemm(view)
 
 
-def or_sums(rule: Callable[[NodeView], Rule]) -> RuleChoice:
-    """What `rule` gives; with an int32 output the sums themselves, which real values are made of."""
-    return lambda view: ACCUMULATOR if view.output().dtype == "int32" else rule(view)
+def or_sums(rule: Rule | Callable[[NodeView], Rule]) -> RuleChoice:
+    """`rule`, or what it gives; with an int32 output the sums themselves, which real values are made of."""
+
+    def choose(view: NodeView) -> Rule:
+        if view.output().dtype == "int32":
+            return ACCUMULATOR
+        return rule(view) if callable(rule) else rule
+
+    return choose
 
 
 def fbgemm(view: NodeView) -> Rule:
@@ -101,10 +107,10 @@ def layers_of_others() -> dict[str, dict[str, RuleFor]]:
     return {
         "onnxruntime": dict.fromkeys(BYTES, onnxruntime),
         "fbgemm": dict.fromkeys(BYTES, or_sums(fbgemm)),
-        "onednn": dict.fromkeys(BYTES, or_sums(lambda view: ONEDNN)),
-        "onednn-pt2e": dict.fromkeys(BYTES, or_sums(lambda view: Rule("float32_in_turn", "float32"))),
+        "onednn": dict.fromkeys(BYTES, or_sums(ONEDNN)),
+        "onednn-pt2e": dict.fromkeys(BYTES, or_sums(Rule("float32_in_turn", "float32"))),
         "torch-x86": dict.fromkeys(BYTES, or_sums(torch_x86)),
-        "qnnpack": dict.fromkeys(BYTES, or_sums(lambda view: Rule("float32", "float32_reciprocal"))),
+        "qnnpack": dict.fromkeys(BYTES, or_sums(Rule("float32", "float32_reciprocal"))),
         "onnxruntime-pairs": {"uint8": in_pairs},
         "fbgemm-pairs": dict.fromkeys(BYTES, replace(FBGEMM, accumulator="int16_pairs")),
     }

@@ -23,8 +23,8 @@ SUM, SUM_INSIDE = "dequantized", "codes_to_reals"
 SUM_STEP = 64
 """How many elements the loop of an addition takes at a time: ATen has no AVX-512 kernel for it."""
 
-CASCADE = 16
-"""Real values that are summed in a row."""
+CASCADE, CHANNEL_GROUP, FEWEST_CHANNELS = 16, 32, 8
+"""Real values that are summed in a row, and how many channels at a time; fewer channels torch sums in another way."""
 
 MEANS = {
     "window_mean_512_bits": (16, False),
@@ -115,26 +115,48 @@ def image_mean(view: NodeView, rule: Rule, axes: tuple[int, ...]) -> Step:
 
 
 def real_image_mean(view: NodeView, axes: tuple[int, ...]) -> Step:
-    """MEAN of real values over height and width: sums of 16 in a row, then their sum, then a division, in float32.
+    """MEAN of real values over height and width, in torch's order of float32 sums, then a division.
 
-    Source: native/cpu/SumKernel.cpp, multi_row_sum, up to 256 values; measured on torch 2.13.0.
+    Channels are summed in groups of 32; those left over take every fourth pixel first. Source: pytorch/pytorch
+    aten/src/ATen/native/cpu/SumKernel.cpp, for images that lie channels last; measured on torch 2.13.0.
     """
-    source = view.input(0).shape
-    count = _over_image(view, axes)
-    if count > CASCADE**2:
-        raise UnsupportedError(f"{view.label}: averages {count} real values; hwsim knows torch's order up to 256")
+    channels, count = view.input(0).shape[-1], _over_image(view, axes)
+    if count > CASCADE**2 or channels < FEWEST_CHANNELS:
+        raise UnsupportedError(
+            f"{view.label}: averages {count} real values in {channels} channels; hwsim knows torch's order up to "
+            f"{CASCADE**2} and from {FEWEST_CHANNELS} on"
+        )
+    grouped = channels - channels % CHANNEL_GROUP
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
-        values = inputs[0].reshape(-1, count, source[3])
-        total = np.zeros((len(values), source[3]), np.float32)
-        for start in range(0, count, CASCADE):
-            block = values[:, start].copy()
-            for i in range(start + 1, min(start + CASCADE, count)):
-                block += values[:, i]
-            total += block
+        values = inputs[0].reshape(-1, count, channels)
+        total = np.concatenate([_cascade(values[..., :grouped]), _by_fours(values[..., grouped:])], axis=1)
         outputs[0][...] = (total / np.float32(count)).reshape(outputs[0].shape)
 
     return step
+
+
+def _cascade(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums over axis 1: of 16 in a row, then of whole sixteens, the rest first."""
+    whole, rest = np.zeros_like(values[:, 0]), np.zeros_like(values[:, 0])
+    for start in range(0, values.shape[1], CASCADE):
+        block = np.zeros_like(whole)
+        for i in range(start, min(start + CASCADE, values.shape[1])):
+            block += values[:, i]
+        if start + CASCADE <= values.shape[1]:
+            whole += block
+        else:
+            rest = block
+    return rest + whole
+
+
+def _by_fours(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums over axis 1: every fourth, what is left over to the first of them, then these four."""
+    stop = values.shape[1] // 4 * 4
+    parts = [_cascade(values[:, k:stop:4]) if stop else np.zeros_like(values[:, 0]) for k in range(4)]
+    for i in range(stop, values.shape[1]):
+        parts[0] = parts[0] + values[:, i]
+    return parts[0] + parts[1] + parts[2] + parts[3]
 
 
 def _over_image(view: NodeView, axes: tuple[int, ...]) -> int:

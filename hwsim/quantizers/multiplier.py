@@ -48,7 +48,8 @@ def effective_scale(
     input_scale, output_scale : float32 values held in Python floats
     weight_scale : float32 array, shape (channels,)
     precision : 'float64'; 'float32_product' (the product rounded to float32, then divided in float64); 'float32'
-        (both rounded); 'float32_reciprocal' (the product times the output scale's rounded reciprocal); or one of `NARROW_SCALES` (float64, then narrowed)
+        (both rounded); 'float32_reciprocal' (the product times the output scale's rounded reciprocal); or one of
+        `NARROW_SCALES` (float64, then narrowed)
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """A Brevitas module to a graph through its integer values.
 
-Brevitas computes on real values that are multiples of scales. Its quantizers say what they give: codes, scale, zero point
-and bits. A layer and the quantizer behind it become one layer of codes; what no quantizer follows stays real.
+Brevitas computes on real values that are multiples of scales. Its quantizers say what they give: codes, scale, zero
+point and bits. A layer and the quantizer behind it become one layer of codes; what no quantizer follows stays real.
 """
 
 import operator
@@ -32,7 +32,7 @@ def is_brevitas(module: nn.Module) -> bool:
 class _Tracer(fx.Tracer):  # type: ignore[misc]
     record_stack_traces = True
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
         return type(m).__module__.startswith(("brevitas.", "torch.nn")) and not isinstance(m, nn.Sequential)
 
 

@@ -48,7 +48,7 @@ class CodeBuilder(Builder):
 
 
 class CodeImporter(Importer):
-    """An importer of recorded runs; nothing is fused or folded, so that every tensor of torch's is one of the graph's."""
+    """An importer of recorded runs. Nothing is fused or folded: every tensor of torch's is one of the graph's."""
 
     builder: CodeBuilder
 

@@ -1,7 +1,7 @@
 """The operators that torchao's pt2e modules have after `lower_pt2e_quantized_to_x86`: oneDNN's, on plain integers.
 
-A layer whose result stays real is its exact sums, then its scales, its bias and what follows, one float32 operator each:
-that is the order in which oneDNN computes.
+A layer whose result stays real is its exact sums, then its scales, its bias and what follows, one float32 operator
+each: that is the order in which oneDNN computes.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Networks that were quantized elsewhere, to a graph of their codes.
 
-A module that `torch.ao.quantization` converted (FX or eager mode) runs once, and the operators that it calls become the
-graph: the same weights, scales and zero points. Its biases stay float32, as torch holds them; each engine does with them
-what it does. `compare_quantized` holds every tensor against torch's own.
+A module that `torch.ao.quantization` converted (FX or eager mode), or torchao's pt2e lowered, runs once, and the
+operators that it calls become the graph: the same weights, scales and zero points. Its biases stay float32, as torch
+holds them; each engine does with them what it does. `compare_quantized` holds every tensor against torch's own.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,15 @@ from torch import nn
 from hwsim.errors import InputError, UnsupportedError
 from hwsim.graph import Graph
 from hwsim.simulate import simulate
-from hwsim.torch_bridge import _aten_activations, _aten_layers, _aten_moves, _aten_windows  # noqa: F401
-from hwsim.torch_bridge import _codes_elementwise, _codes_layers, _codes_onednn  # noqa: F401
+from hwsim.torch_bridge import (  # noqa: F401  # noqa: F401
+    _aten_activations,
+    _aten_layers,
+    _aten_moves,
+    _aten_windows,
+    _codes_elementwise,
+    _codes_layers,
+    _codes_onednn,
+)
 from hwsim.torch_bridge._brevitas import Reader, is_brevitas
 from hwsim.torch_bridge._brevitas import run as run_brevitas
 from hwsim.torch_bridge._codes import CODES, CodeBuilder, CodeImporter, is_coded
@@ -33,7 +40,8 @@ def import_quantized(module: nn.Module, example_inputs: Sequence[torch.Tensor], 
 
     Parameters
     ----------
-    module : converted by torch.ao.quantization, for the engine that `torch.backends.quantized.engine` names now
+    module : converted by torch.ao.quantization, for the engine that `torch.backends.quantized.engine` names now; of
+        torchao, lowered to x86; or of Brevitas
     example_inputs : float32, of the shapes that the graph will have; images (batch, channels, height, width), whose
         graph inputs are (batch, height, width, channels)
     name : of the graph; default: the module's class
@@ -43,11 +51,22 @@ def import_quantized(module: nn.Module, example_inputs: Sequence[torch.Tensor], 
     UnsupportedError : names the operator that hwsim does not have, and the source line that uses it
     """
     name = name or type(module).__name__
+    if isinstance(module, torch.fx.GraphModule) and needs_lowering(module):
+        raise UnsupportedError(
+            f"{name} dequantizes before its layers, whose float32 sums no engine of integers has; lower it: "
+            "torchao.quantization.pt2e.lowering.lower_pt2e_quantized_to_x86(module, example_inputs)"
+        )
     if is_brevitas(module):
         reader = Reader(module, name)
         reader.read(run_brevitas(module, example_inputs))
         return reader.builder.graph(*reader.outputs)
     return read_run(record(module, example_inputs), name)[0].graph()
+
+
+def needs_lowering(module: torch.fx.GraphModule) -> bool:
+    """Whether weights of torchao's pt2e are dequantized before float layers."""
+    targets = {str(node.target) for node in module.graph.nodes}
+    return any(target.startswith("quantized_decomposed.dequantize_per_channel") for target in targets)
 
 
 def engine_of_torch() -> str:
