@@ -14,7 +14,12 @@ from hwsim.torch_bridge._importer import (
 
 
 @handles(
-    "aten.flatten.using_ints", "aten.view.default", "aten.reshape.default", "aten.unsqueeze.default", "aten.squeeze.dim"
+    "aten.flatten.using_ints",
+    "aten.view.default",
+    "aten._unsafe_view.default",
+    "aten.reshape.default",
+    "aten.unsqueeze.default",
+    "aten.squeeze.dim",
 )
 def _reshape(to: Importer, node: fx.Node) -> None:
     source = to.value(node.args[0])
