@@ -81,6 +81,9 @@ MOVES = frozenset(
 )  # fmt: skip
 """Operators that move or compare codes, which every engine does alike."""
 
+ATEN = frozenset(("add", "average_pool_2d", "cast", "concatenation", "lookup", "mean", "mul", "quantize", "relu"))
+"""What PyTorch's quantized engines compute beside layers and moves."""
+
 
 def on_bytes(operators: Iterable[str], rule: Rule) -> dict[tuple[str, str], Rule]:
     """`rule` for these operators on int8 and uint8."""

@@ -3,26 +3,8 @@
 import numpy as np
 
 from hwsim.kernels import kernel
+from hwsim.kernels.fused import fused_multiply_add
 from hwsim.kernels.integers import clamp
-
-
-@kernel
-def fused_multiply_add(a, b, c):
-    """float32(a * b + c), rounded once, for float32 values: as one instruction does it. Finite and not subnormal.
-
-    The product is exact in float64 and the sum nearly: where a tie of float32 was only made by rounding it, what was
-    lost decides.
-    """
-    product = np.float64(a) * np.float64(b)
-    addend = np.float64(c)
-    total = product + addend
-    part = total - product
-    lost = (product - (total - part)) + (addend - part)
-    nearest = np.float64(np.float32(total))
-    across = nearest + 2.0 * (total - nearest)
-    if lost != 0.0 and total != nearest and np.float64(np.float32(across)) == across:
-        return np.float32(max(nearest, across)) if lost > 0.0 else np.float32(min(nearest, across))
-    return np.float32(total)
 
 
 @kernel

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim.kernels import kernel
 from hwsim.kernels.dyadic import MODES, round_shift_right
+from hwsim.kernels.fused import float32_sum
 from hwsim.kernels.integers import clamp, wrap_int32
 
 ROUNDINGS = {
@@ -33,8 +34,10 @@ class OutputStage(NamedTuple):
     multiplier, shift : int64 arrays, shape (channels,)
     scale : float64 array, shape (channels,); a float32 rule's scales are float32 values
     zero_point, minimum, maximum : the output's
-    bias : float32 (channels,), for "float32_bias" only, which adds it to the sum of products: in units of that sum
+    bias : float64 (channels,), for "float32_bias", which adds it to the sum of products, in units of that sum, and
+        for "float32_in_turn", which adds it as a real value
     thresholds : int64 (channels, levels - 1), ascending, for "thresholds" only: a sum's code is how many it reaches
+    source_scale, inverse_scale : for "float32_in_turn", the input's scale and the output's reciprocal
     """
 
     rounding: int
@@ -44,8 +47,10 @@ class OutputStage(NamedTuple):
     zero_point: int
     minimum: int
     maximum: int
-    bias: NDArray[np.float32] = np.zeros(0, np.float32)
+    bias: NDArray[np.float64] = np.zeros(0)
     thresholds: NDArray[np.int64] = np.zeros((0, 0), np.int64)
+    source_scale: float = 1.0
+    inverse_scale: float = 1.0
 
 
 DYADIC = 16
@@ -53,12 +58,18 @@ DYADIC = 16
 "single_rounding". They saturate where 32 bits would wrap.
 """
 
-_FLOAT64_EVEN, _FLOAT32_BIAS, _THRESHOLDS = 24, 25, 26
+_FLOAT64_EVEN, _FLOAT32_BIAS, _THRESHOLDS, _FLOAT32_IN_TURN = 24, 25, 26, 27
 
 ROUNDINGS |= {f"dyadic_{name}": DYADIC + mode for name, mode in MODES.items() if name != "half_up"}
-ROUNDINGS |= {"float64_half_even": _FLOAT64_EVEN, "float32_bias": _FLOAT32_BIAS, "thresholds": _THRESHOLDS}
+ROUNDINGS |= {
+    "float64_half_even": _FLOAT64_EVEN, "float32_bias": _FLOAT32_BIAS, "thresholds": _THRESHOLDS,
+    "float32_in_turn": _FLOAT32_IN_TURN,
+}  # fmt: skip
 
-_SPECIAL = ("accumulator", "reduced_int64", "float32_bias", "thresholds")
+REAL_BIASES = ("float32_bias", "float32_in_turn")
+"""Roundings that add a float bias after the sum of products."""
+
+_SPECIAL = ("accumulator", "reduced_int64", "thresholds", *REAL_BIASES)
 GENERAL_ROUNDINGS = tuple(name for name in ROUNDINGS if name not in _SPECIAL)
 """What a scale alone defines."""
 
@@ -171,9 +182,11 @@ def requantize_float64_half_even(accumulator, multiplier, shift):
 def requantize_float32_bias(accumulator, scale, bias):
     """FBGEMM: the sum of products to float32, plus a float bias, times the scale, ties to even; limited to int32.
 
+    bias : float64, since one scale per tensor makes it a product with a reciprocal that is fused with the sum
     Source: pytorch/FBGEMM include/fbgemm/OutputProcessing-inl.h, ReQuantizeOutput with a float bias.
     """
-    product = np.rint((np.float32(accumulator) + np.float32(bias)) * np.float32(scale))
+    total = float32_sum(np.float64(np.float32(accumulator)), np.float64(bias))
+    product = np.rint(total * np.float32(scale))
     return np.int64(min(max(product, np.float32(-2147483648.0)), np.float32(2147483520.0)))
 
 
@@ -191,6 +204,19 @@ def reached(accumulator, thresholds):
 
 
 @kernel
+def requantize_float32_in_turn(accumulator, channel, stage):
+    """oneDNN: times the input's and the weights' scale, plus a float bias, times the output's reciprocal, plus the zero
+    point, each step rounded to float32; ties to even. The zero point is in the result.
+
+    Source: uxlfoundation/oneDNN src/cpu/x64, the JIT kernels' scales and post-ops; order measured on torch 2.13.0.
+    """
+    real = np.float32(accumulator) * np.float32(stage.source_scale) * np.float32(stage.scale[channel])
+    real = real + np.float32(stage.bias[channel])
+    code = np.rint(real * np.float32(stage.inverse_scale) + np.float32(stage.zero_point))
+    return np.int64(min(max(code, np.float32(-2147483648.0)), np.float32(2147483520.0)))
+
+
+@kernel
 def requantize_once(accumulator, channel, stage):
     """The roundings from `DYADIC` on: scaled, rounded, moved by the zero point, clamped; nothing wraps."""
     if stage.rounding == _FLOAT64_EVEN:
@@ -199,6 +225,8 @@ def requantize_once(accumulator, channel, stage):
         value = requantize_float32_bias(accumulator, stage.scale[channel], stage.bias[channel])
     elif stage.rounding == _THRESHOLDS:
         value = reached(accumulator, stage.thresholds[channel])
+    elif stage.rounding == _FLOAT32_IN_TURN:
+        value = requantize_float32_in_turn(accumulator, channel, stage) - np.int64(stage.zero_point)
     else:
         product = np.int64(accumulator) * stage.multiplier[channel]
         value = round_shift_right(product, np.int64(31) - stage.shift[channel], stage.rounding - DYADIC)

@@ -4,6 +4,7 @@ Bytes are summed in int32, int16 activations in int32 or int64: for TFLM as the 
 as the option `quantized_bias_type` says.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from hwsim.engines import Rule
 from hwsim.engines._profile import BYTES
 from hwsim.errors import GraphError, UnsupportedError
 from hwsim.graph import Affine, Grouped, Levels, NodeView
-from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
+from hwsim.kernels.requantize import GENERAL_ROUNDINGS, REAL_BIASES, ROUNDINGS, VECTOR_ROUNDINGS, OutputStage
 from hwsim.ops._base import Op, RuleChoice, RuleFor, limits, symmetric_int16
 from hwsim.ops._stated import output_bounds, stated_real
 from hwsim.ops._thresholds import thresholds_stage
@@ -34,6 +35,8 @@ SUMS_INT64 = "int64"
 REDUCED_INT64 = Rule("reduced_int64", accumulator=SUMS_INT64)
 BIAS_TYPE = "quantized_bias_type"
 INT4_BITS = 4
+FBGEMM, ONEDNN = Rule("float32_bias", "float32"), Rule("float32_in_turn", "float32_reciprocal")
+LARGEST_ONEDNN_GROUPS = 100
 
 
 def onnxruntime(view: NodeView) -> Rule:
@@ -54,15 +57,67 @@ def in_pairs(view: NodeView) -> Rule | None:
     return replace(onnxruntime(view), accumulator="int16_pairs") if pairs and not exact else None
 
 
+def torch_x86(view: NodeView) -> Rule:
+    """PyTorch's engine x86, with VNNI: oneDNN's convolutions up to 100 groups, else FBGEMM.
+
+    Source: pytorch/pytorch aten/src/ATen/native/quantized/cpu/OnednnUtils.h, should_use_onednn_quant.
+    """
+    op, source, weights = view.node.op, view.input(0), view.input(1)
+    groups = source.shape[3] // (1 if op == "depthwise_conv2d" else weights.shape[3]) if op != "fully_connected" else 0
+    return ONEDNN if 1 <= groups <= LARGEST_ONEDNN_GROUPS else fbgemm(view)
+
+
+def or_sums(rule: Rule | Callable[[NodeView], Rule]) -> RuleChoice:
+    """`rule`, or what it gives; with an int32 output the sums themselves, which real values are made of."""
+
+    def choose(view: NodeView) -> Rule:
+        if view.output().dtype == "int32":
+            return ACCUMULATOR
+        return rule(view) if callable(rule) else rule
+
+    return choose
+
+
+def fbgemm(view: NodeView) -> Rule:
+    """FBGEMM's kernel for depthwise convolutions adds pairs of products in int16, whatever the processor.
+
+    It takes square filters of 3, 5 or 7 with half as much padding, strides up to 2, channels in eights, and at most two
+    filters for each. Source: pytorch/FBGEMM src/FbgemmConv.cc, takeDepthWiseFastPath; measured on torch 2.13.0.
+    """
+    if view.node.op != "depthwise_conv2d" or view.input(0).dtype != "uint8":
+        return FBGEMM
+    (_, height, width, outputs), channels = view.input(1).shape, view.input(0).shape[3]
+    strides, dilations = ({view.integer(f"{what}_{axis}", 1) for axis in "hw"} for what in ("stride", "dilation"))
+    fast = height == width in (3, 5, 7) and channels % 8 == 0 and outputs <= 2 * channels and max(strides) <= 2
+    fast = fast and dilations == {1} and _borders(view) == [(height // 2, height // 2)] * 2
+    return replace(FBGEMM, accumulator="int16_pairs") if fast else FBGEMM
+
+
+def _borders(view: NodeView) -> list[tuple[int, int]]:
+    """Padding before and after, of height and width; by a node of its own, or the layer's."""
+    makers = [node for node in view.graph.nodes if view.node.inputs[0] in node.outputs]
+    if view.text("padding") == "valid":
+        data = view.graph.tensors[makers[0].inputs[1]].data if makers and makers[0].op == "pad" else None
+        return [] if data is None else [(int(before), int(after)) for before, after in data[1:3]]
+    found = []
+    for size, taps, axis in zip(view.input(0).shape[1:3], view.input(1).shape[1:3], "hw", strict=True):
+        stride = view.integer(f"stride_{axis}")
+        total = max((-(-size // stride) - 1) * stride + taps - size, 0)
+        found.append((total // 2, total - total // 2))
+    return found
+
+
 def layers_of_others() -> dict[str, dict[str, RuleFor]]:
-    """A layer's rules under ONNX Runtime, FBGEMM and QNNPACK; "-pairs" are what x86 without VNNI does otherwise."""
-    fbgemm, qnnpack = Rule("float32_bias", "float32"), Rule("float32", "float32")
+    """A layer's rules under ONNX Runtime and PyTorch's engines; "-pairs" are what x86 without VNNI does otherwise."""
     return {
         "onnxruntime": dict.fromkeys(BYTES, onnxruntime),
-        "fbgemm": dict.fromkeys(BYTES, fbgemm),
-        "qnnpack": dict.fromkeys(BYTES, qnnpack),
+        "fbgemm": dict.fromkeys(BYTES, or_sums(fbgemm)),
+        "onednn": dict.fromkeys(BYTES, or_sums(ONEDNN)),
+        "onednn-pt2e": dict.fromkeys(BYTES, or_sums(Rule("float32_in_turn", "float32"))),
+        "torch-x86": dict.fromkeys(BYTES, or_sums(torch_x86)),
+        "qnnpack": dict.fromkeys(BYTES, or_sums(Rule("float32", "float32_reciprocal"))),
         "onnxruntime-pairs": {"uint8": in_pairs},
-        "fbgemm-pairs": dict.fromkeys(BYTES, replace(fbgemm, accumulator="int16_pairs")),
+        "fbgemm-pairs": dict.fromkeys(BYTES, replace(FBGEMM, accumulator="int16_pairs")),
     }
 
 
@@ -158,7 +213,26 @@ def output_stage(view: NodeView, rule: Rule, channels: int) -> OutputStage:
             f"the output scale {output.scale!r} is too small for its inputs"
         )
     stage = OutputStage(ROUNDINGS[rounding], multiplier, shift, scale, output.zero_point, *output_bounds(view))
-    return stage._replace(bias=_float_bias(view, channels)) if rule.algorithm == "float32_bias" else stage
+    if rule.algorithm == FBGEMM.algorithm:
+        return stage._replace(bias=_bias_in_sums(view, channels))
+    return _in_turn(view, rule, stage, channels) if rule.algorithm == ONEDNN.algorithm else stage
+
+
+def _in_turn(view: NodeView, rule: Rule, stage: OutputStage, channels: int) -> OutputStage:
+    """oneDNN's scales one by one; PyTorch's engine hands over reciprocals, of weights' scales in linear layers only."""
+    weights, source = view.input(1).affine.scale.astype(np.float64), np.float64(view.input(0).scale)
+    if rule == ONEDNN:
+        source = _twice_reciprocal(source)
+        weights = _twice_reciprocal(weights) if view.node.op == "fully_connected" else weights
+    scale = np.ascontiguousarray(np.broadcast_to(weights, channels))
+    bias = _real_bias(view, channels).astype(np.float64)
+    inverse = float(np.float32(1.0) / np.float32(view.output().scale))
+    return stage._replace(scale=scale, bias=bias, source_scale=float(source), inverse_scale=inverse)
+
+
+def _twice_reciprocal(scale: Any) -> Any:
+    """What is left of float32 scales after their reciprocals were rounded to float32, twice."""
+    return (np.float32(1.0) / (1.0 / scale).astype(np.float32)).astype(np.float64)
 
 
 def real_multiplier(view: NodeView, rule: Rule, channels: int) -> NDArray[np.float64]:
@@ -226,29 +300,56 @@ def _multiplied(view: NodeView, form: Grouped) -> NDArray[np.int16]:
     return weights
 
 
-def _float_bias(view: NodeView, channels: int) -> NDArray[np.float32]:
-    """The real bias in units of the sums, as FBGEMM forms it: per tensor by a product with the reciprocal."""
-    codes = bias_or_zeros(view, channels, ACCUMULATOR)
+def _real_bias(view: NodeView, channels: int) -> NDArray[np.float32]:
+    """The bias as real values, zeros where there is none."""
+    bias = view.optional(2)
+    if bias is None:
+        return np.zeros(channels, np.float32)
+    data = view.constant(2).reshape(-1)
+    if data.dtype == np.float32:
+        return data
+    form = bias.format
+    scale = _units(view) if form is None else form.scale
+    return np.asarray((_checked(view, data, np.int32, channels) * scale.astype(np.float64)).astype(np.float32))
+
+
+def _units(view: NodeView) -> NDArray[np.float32]:
+    """The real value of 1 in the sums: float32 products of the input's and the weights' scales."""
     weights = view.input(1).format
     assert weights is not None
-    units = np.float32(view.input(0).scale) * weights.scale.astype(np.float32)
-    bias = view.optional(2)
-    real = codes * (units if bias is None or bias.format is None else bias.format.scale).astype(np.float64)
+    return np.asarray(np.float32(view.input(places(view)[0]).scale) * weights.scale.astype(np.float32))
+
+
+def _bias_in_sums(view: NodeView, channels: int) -> NDArray[np.float64]:
+    """The bias in units of the sums as FBGEMM forms it: per channel a float32 quotient, per tensor the exact product
+    with a float32 reciprocal.
+    """
+    units, real = _units(view), _real_bias(view, channels)
     if units.size == 1:
-        return np.asarray(real.astype(np.float32) * (np.float32(1.0) / units))
-    return np.asarray(real.astype(np.float32) / units)
+        return np.asarray(real.astype(np.float64) * (np.float32(1.0) / units).astype(np.float64))
+    return np.asarray((real / units).astype(np.float64))
 
 
 def bias_or_zeros(view: NodeView, channels: int, rule: Rule) -> NDArray[Any]:
-    """The constant bias in the dtype of the sums, zeros where there is none, or where `rule` adds it later."""
+    """The constant bias in the dtype of the sums, zeros where there is none, or where `rule` adds it later.
+
+    A float32 bias is rounded to units of the sums, ties to even, as PyTorch's QNNPACK does it.
+    """
     dtype = np.dtype(np.int64 if rule.accumulator == SUMS_INT64 else np.int32)
     position = places(view)[1]
-    if view.optional(position) is None or rule.algorithm == "float32_bias":
+    if view.optional(position) is None or rule.algorithm in REAL_BIASES:
         return np.zeros(channels, dtype)
-    bias = view.constant(position)
+    bias = view.constant(position).reshape(-1)
+    if bias.dtype == np.float32:
+        bias = np.rint(bias * (np.float32(1.0) / _units(view))).astype(np.int32)
+    return np.ascontiguousarray(_checked(view, bias, dtype, channels).astype(dtype, copy=False))
+
+
+def _checked(view: NodeView, bias: NDArray[Any], dtype: Any, channels: int) -> NDArray[Any]:
+    """An integer bias, in int32 or `dtype`; GraphError where it is another or of another size."""
     if bias.dtype not in (np.int32, dtype) or bias.size != channels:
-        raise GraphError(f"{view.label}: bias is {bias.dtype} of {bias.size}; expected {dtype} of {channels}")
-    return np.ascontiguousarray(bias.reshape(-1).astype(dtype, copy=False))
+        raise GraphError(f"{view.label}: bias is {bias.dtype} of {bias.size}; expected {np.dtype(dtype)} of {channels}")
+    return bias
 
 
 def vectorizable(rule: Rule) -> bool:

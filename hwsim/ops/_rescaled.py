@@ -16,7 +16,12 @@ from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, 
 from hwsim.ops._base import Arrays, Step, limits
 from hwsim.ops._elementwise import sample_rows
 from hwsim.ops._stated import from_scales_only, output_bounds
-from hwsim.quantizers.multiplier import SIGNIFICANT_BITS, narrowed, quantize_multiplier
+from hwsim.quantizers.multiplier import (
+    SIGNIFICANT_BITS,
+    effective_scale,
+    narrowed,
+    quantize_multiplier,
+)
 
 Array = NDArray[Any]
 
@@ -67,7 +72,10 @@ def rescaled_product(view: NodeView, rule: Rule) -> Step:
     a, b, output, shape = view.input(0), view.input(1), view.output(), view.output().shape
     if rule.algorithm == "zero_point_inside":
         return _product_with_zero_point(view)
-    stage = rescaled_stage(rule, rule.algorithm, a.scale * b.scale / output.scale, output.zero_point, *_bounds(view))
+    real = a.scale * b.scale / output.scale
+    if rule.scale == "float32_reciprocal":
+        real = float(effective_scale(a.scale, b.affine.scale, output.scale, rule.scale)[0])
+    stage = rescaled_stage(rule, rule.algorithm, real, output.zero_point, *_bounds(view))
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         first, second = _centered(sample_rows(inputs[0], shape), a), _centered(sample_rows(inputs[1], shape), b)

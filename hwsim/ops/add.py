@@ -18,6 +18,7 @@ from hwsim.kernels.add import (
 from hwsim.kernels.single_rounding import add_single_rounding
 from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
+from hwsim.ops._dequantized import SUM, SUM_INSIDE, codes_to_reals, dequantized_sum, sum_inside
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
 from hwsim.ops._float import FLOAT, FLOATS, binary
@@ -52,6 +53,9 @@ class Add(Op):
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
         "float": FLOATS,
         "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
+        "aten": {**dict.fromkeys(("int8", "uint8"), Rule(SUM, "float32")), **FLOATS},
+        "onednn-pt2e": {"float32": codes_to_reals},
+        "qnnpack": {"uint8": Rule("sum_half_away", "22_bits")},
     }
 
     def signature(self, view: NodeView) -> str:
@@ -69,6 +73,10 @@ class Add(Op):
             return rescaled_sum(view, rule)
         if rule.algorithm == "fused_multiply_add":
             return fused_sum(view)
+        if rule.algorithm == SUM:
+            return dequantized_sum(view)
+        if rule.algorithm == SUM_INSIDE:
+            return sum_inside(view)
         known = {"tflite": add_tflite_reference, "tflite_simd": add_tflite_reference, "xnnpack": add_xnnpack}
         known |= {"tflite_single": add_single_rounding}
         if rule.algorithm not in known:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hwsim.engines import Rule
+from hwsim.engines._profile import BYTES
 from hwsim.errors import ShapeError
 from hwsim.graph import NodeView
 from hwsim.kernels.pooling import average_pool_2d, average_pool_2d_truncated
 from hwsim.ops import _onnxruntime
 from hwsim.ops._base import Arrays, Step, merge_batch
+from hwsim.ops._dequantized import MEANS, window_mean
 from hwsim.ops._float import average_pool_2d as float_average_pool_2d
 from hwsim.ops._pooling import Pool2d
 from hwsim.ops._stated import output_bounds
@@ -20,7 +22,13 @@ class AveragePool2d(Pool2d):
 
     name = "average_pool_2d"
     sources = {"tflite": "AVERAGE_POOL_2D"}
-    rules = {**Pool2d.rules, "onnxruntime": _onnxruntime.RULES}
+    rules = {
+        **Pool2d.rules,
+        "onnxruntime": _onnxruntime.RULES,
+        "aten": dict.fromkeys(BYTES, Rule("window_mean_512_bits", "float32")),
+        "aten-avx2": dict.fromkeys(BYTES, Rule("window_mean_256_bits", "float32")),
+        "qnnpack": {"uint8": Rule("qnnpack_mean", "float32")},
+    }
 
     def kernel(self) -> Callable[..., Any]:
         return average_pool_2d
@@ -31,6 +39,8 @@ class AveragePool2d(Pool2d):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == _onnxruntime.FLOAT32:
             return _onnxruntime.average_pool(view, output_bounds(view))
+        if rule.algorithm in MEANS:
+            return window_mean(view, rule)
         return _truncated(view) if rule.algorithm == "truncated" else super().bind(view, rule)
 
 

@@ -29,6 +29,7 @@ class Concatenation(Op):
         "tflite-micro": _COPY,
         "onnxruntime": _onnxruntime.RULES,
         "float": _COPY,
+        "aten": dict.fromkeys(("int8", "uint8", "float32"), Rule("copy")),
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -8,20 +8,25 @@ from numpy.typing import NDArray
 from hwsim.engines import Rule
 from hwsim.errors import GraphError
 from hwsim.graph import NodeView
-from hwsim.ops._byte_function import ByteFunction
+from hwsim.ops._byte_function import BYTES, ByteFunction
 
 
 class Lookup(ByteFunction):
-    """Output code = table[input code + 128]; the table, int8 (256,), is input 1. No TFLite engine has it."""
+    """Output code = table[input code, from the smallest on]; the table (256,), of the codes' dtype, is input 1.
+
+    No TFLite engine has it.
+    """
 
     name = "lookup"
     sources = {}
-    rules = {"dyadic": {"int8": Rule("table")}}
+    rules = {"dyadic": {"int8": Rule("table")}, "aten": dict.fromkeys(BYTES, Rule("table"))}
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:
         table = view.constant(1)
-        if table.shape != (256,) or table.dtype != np.int8:
-            raise GraphError(f"{view.label}: its table is {table.dtype} {list(table.shape)}; expected int8 [256]")
+        if table.shape != (256,) or table.dtype != out.dtype:
+            raise GraphError(
+                f"{view.label}: its table is {table.dtype} {list(table.shape)}; expected {out.dtype} [256]"
+            )
         out[:] = table
 
 

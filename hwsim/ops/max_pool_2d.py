@@ -6,6 +6,7 @@ from typing import Any
 from hwsim.graph import NodeView
 from hwsim.kernels.pooling import max_pool_2d
 from hwsim.ops._base import Step
+from hwsim.ops._float import FLOATS
 from hwsim.ops._float import max_pool_2d as float_max_pool_2d
 from hwsim.ops._pooling import Pool2d
 
@@ -15,6 +16,7 @@ class MaxPool2d(Pool2d):
 
     name = "max_pool_2d"
     sources = {"tflite": "MAX_POOL_2D"}
+    rules = {**Pool2d.rules, "aten": FLOATS}
 
     def kernel(self) -> Callable[..., Any]:
         return max_pool_2d

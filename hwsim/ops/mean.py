@@ -14,6 +14,8 @@ from hwsim.kernels.onnxruntime import mean_onnxruntime
 from hwsim.kernels.vector_reductions import MEAN_ALGORITHMS
 from hwsim.ops import _onnxruntime
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._dequantized import MEANS as DEQUANTIZED
+from hwsim.ops._dequantized import image_mean, real_image_mean
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS, pointwise
 from hwsim.ops._rescaled import MEANS, rescaled_mean
@@ -59,6 +61,8 @@ class Mean(Op):
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "onnxruntime": dict.fromkeys(BYTES, _global),
         "float": FLOATS,
+        "aten": {**dict.fromkeys(("int8", "uint8"), Rule("adaptive_mean", "float32")), "float32": Rule("cascade")},
+        "qnnpack": {"uint8": Rule("qnnpack_mean", "float32")},
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
@@ -71,6 +75,10 @@ class Mean(Op):
         shape, axes = view.input(0).shape, _axes(view)
         if rule.algorithm in MEANS:
             return rescaled_mean(view, rule, axes)
+        if rule.algorithm in DEQUANTIZED:
+            return image_mean(view, rule, axes)
+        if rule.algorithm == "cascade":
+            return real_image_mean(view, axes)
         if rule == FLOAT:
             keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
             return pointwise(lambda values: values.mean(axis=over, keepdims=keep))

@@ -44,6 +44,7 @@ class Mul(Op):
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
         "float": FLOATS,
         "onnxruntime": dict.fromkeys(VECTORS, Rule("zero_point_inside", "float32")),
+        "aten": {**dict.fromkeys(VECTORS, Rule("float32", "float32_reciprocal")), **FLOATS},
     }
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:

@@ -15,7 +15,7 @@ from hwsim.kernels.quantize import (
 )
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._accumulating import vectorizable
-from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, limits, no_rule
+from hwsim.ops._base import Arrays, Op, RuleFor, Shape, Step, TfliteOptions, code_limits, limits, no_rule
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._vector_moves import lookup
 from hwsim.ops._vectors import Array, Compute, body_and_tail
@@ -62,8 +62,7 @@ class Quantize(Op):
             **_each([*_MICRO_BYTES, *_WIDE, "int8>int32"], Rule("double_rounding")),
         },
         "onnxruntime": _each(_FROM_FLOAT, Rule("divided_half_even")),
-        "fbgemm": _each(_FROM_FLOAT, Rule("half_even")),
-        "qnnpack": _each(_FROM_FLOAT, Rule("half_even")),
+        "aten": _each(_FROM_FLOAT, Rule("half_even")),
     }
 
     def signature(self, view: NodeView) -> str:
@@ -93,7 +92,7 @@ class Quantize(Op):
 
 def _from_float(view: NodeView, rule: Rule) -> Compute:
     output = view.output()
-    scale, zero_point, ends = np.float32(output.scale), output.zero_point, limits(output.dtype)
+    scale, zero_point, ends = np.float32(output.scale), output.zero_point, code_limits(output)
     inverse = np.float32(1.0) / scale
 
     def half_away(values: Array, out: Array) -> None:

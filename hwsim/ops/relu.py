@@ -26,6 +26,7 @@ class Relu(ByteFunction):
         "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
         "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
         "float": FLOATS,
+        "aten": {**dict.fromkeys(BYTES, Rule("float32", "float32")), **FLOATS},
     }
 
     def table(self, view: NodeView, rule: Rule, values: NDArray[np.int64], out: NDArray[Any]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-SCALE_PRECISIONS = ("float64", "float32_product", "float32")
+SCALE_PRECISIONS = ("float64", "float32_product", "float32", "float32_reciprocal")
 SIGNIFICANT_BITS = {"8_bits": 8, "15_bits": 15}
 NARROW_SCALES = (*SIGNIFICANT_BITS, "power_of_two")
 """Ways to narrow a float64 multiplier to what a small multiplier, or none, can hold."""
@@ -48,7 +48,8 @@ def effective_scale(
     input_scale, output_scale : float32 values held in Python floats
     weight_scale : float32 array, shape (channels,)
     precision : 'float64'; 'float32_product' (the product rounded to float32, then divided in float64); 'float32'
-        (both rounded); or one of `NARROW_SCALES` (float64, then narrowed)
+        (both rounded); 'float32_reciprocal' (the product times the output scale's rounded reciprocal); or one of
+        `NARROW_SCALES` (float64, then narrowed)
 
     Returns
     -------
@@ -61,6 +62,8 @@ def effective_scale(
         return product.astype(np.float64) / np.float64(output_scale)
     if precision == "float32":
         return (product / np.float32(output_scale)).astype(np.float64)
+    if precision == "float32_reciprocal":
+        return (product * (np.float32(1.0) / np.float32(output_scale))).astype(np.float64)
     if precision in NARROW_SCALES:
         return narrowed(effective_scale(input_scale, weight_scale, output_scale), precision)
     known = (*SCALE_PRECISIONS, *NARROW_SCALES)

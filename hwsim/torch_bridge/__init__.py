@@ -12,6 +12,7 @@ from hwsim.torch_bridge.hessian import Traces, hessian_traces
 from hwsim.torch_bridge.layers import Config, prepare
 from hwsim.torch_bridge.module import import_module
 from hwsim.torch_bridge.proof import compare, prove
+from hwsim.torch_bridge.quantized import compare_quantized, import_quantized
 from hwsim.torch_bridge.train import Plan, fine_tune
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "Plan",
     "Traces",
     "compare",
+    "compare_quantized",
     "export_module",
     "fine_tune",
     "hessian_traces",
     "import_module",
+    "import_quantized",
     "prepare",
     "prove",
 ]

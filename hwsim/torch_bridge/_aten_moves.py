@@ -32,7 +32,8 @@ def _reshape(to: Importer, node: fx.Node) -> None:
 
 
 @handles("aten.cat.default")
-def _cat(to: Importer, node: fx.Node) -> None:
+def cat(to: Importer, node: fx.Node) -> None:
+    """Tensors joined along one axis."""
     parts = node.args[0]
     assert isinstance(parts, list | tuple)
     rank = len(node.meta["val"].shape)
@@ -189,4 +190,13 @@ def _permute(to: Importer, node: fx.Node) -> None:
 def _nothing(to: Importer, node: fx.Node) -> None:
     source = node.args[0]
     assert isinstance(source, fx.Node)
+    to.same(node, source)
+
+
+@handles("aten.as_strided.default")
+def _as_strided(to: Importer, node: fx.Node) -> None:
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    if source.meta["val"].shape != node.meta["val"].shape or argument(node, 3, 0):
+        raise to.refuse(node, "as_strided to another shape; hwsim does not follow strides")
     to.same(node, source)

@@ -55,7 +55,7 @@ def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-@handles("aten.max_pool2d.default")
+@handles("aten.max_pool2d.default", "aten.max_pool2d_with_indices.default")
 def _max_pool(to: Importer, node: fx.Node) -> None:
     if pair(argument(node, 4, 1)) != (1, 1):
         raise to.refuse(node, "max_pool2d with dilation; hwsim has none")
@@ -145,7 +145,7 @@ def never_negative(to: Importer, index: int) -> bool:
     return bool(makers) and (makers[0].op in FUSED or makers[0].attributes.get("activation") in FUSED)
 
 
-@handles("aten.adaptive_avg_pool2d.default")
+@handles("aten.adaptive_avg_pool2d.default", "aten._adaptive_avg_pool2d.default")
 def _adaptive(to: Importer, node: fx.Node) -> None:
     source = to.value(node.args[0])
     image, out = to.builder.shape(source)[1:3], pair(node.args[1])  # type: ignore[arg-type]

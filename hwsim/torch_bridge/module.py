@@ -39,6 +39,8 @@ def import_module(module: nn.Module, example_inputs: Sequence[torch.Tensor], nam
 
 def trace(module: nn.Module, inputs: Sequence[torch.Tensor]) -> torch.export.ExportedProgram:
     """The module's program in evaluation, for inputs of these shapes."""
+    if is_quantized(module):
+        raise UnsupportedError(f"{type(module).__name__} is quantized already; import it with import_quantized")
     was_training, fast = module.training, mha.get_fastpath_enabled()
     module.eval()
     mha.set_fastpath_enabled(False)  # one operator for a whole encoder layer would say nothing
@@ -50,6 +52,17 @@ def trace(module: nn.Module, inputs: Sequence[torch.Tensor]) -> torch.export.Exp
     finally:
         module.train(was_training)
         mha.set_fastpath_enabled(fast)
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Whether torch's own tools, or Brevitas, have quantized `module`."""
+    kinds = {type(part).__module__ for part in module.modules()}
+    if any(
+        kind.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "brevitas.")) for kind in kinds
+    ):
+        return True
+    nodes = module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ()
+    return any(str(node.target).startswith(("quantized_decomposed.", "onednn.")) for node in nodes)
 
 
 def read(program: torch.export.ExportedProgram, module: nn.Module, name: str = "") -> Importer:

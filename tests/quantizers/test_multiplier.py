@@ -36,7 +36,7 @@ def test_effective_scale_rounds_where_the_engine_does(precision):
 def test_effective_scale_names_the_precisions():
     with pytest.raises(
         ValueError,
-        match=r"^scale precision 'float16'; expected one of float64, .*, float32, 8_bits, 15_bits, power_of_two$",
+        match=r"^scale precision 'float16'; expected one of float64, .*, float32_reciprocal, .*, power_of_two$",
     ):
         effective_scale(1.0, np.ones(1, np.float32), 1.0, "float16")
 
