@@ -10,6 +10,7 @@ from hwsim.graph import Graph, Node, Tensor
 from hwsim.graph.probes import probe_inputs
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
+from tests.random_detection import detection_postprocess, detection_values
 from tests.random_more import LITERT, MAKERS_MORE
 from tests.random_moves import MAKERS_MOVES
 from tests.random_products import MAKERS_PRODUCTS
@@ -282,6 +283,7 @@ MAKERS |= MAKERS_MOVES
 MAKERS |= MAKERS_ACTIVATIONS
 MAKERS |= MAKERS_PRODUCTS
 MAKERS |= MAKERS_MORE
+MAKERS["detection_postprocess"] = detection_postprocess
 
 
 VARIANTS = {
@@ -299,6 +301,8 @@ FULLY_CONNECTED with one scale, as TFLM wants it, or with many); QUANTIZE from o
 
 def dtypes(op: str) -> tuple[str, ...]:
     """What the maker of `op` takes."""
+    if op == "detection_postprocess":
+        return ("uint8", "float32", "float32_many")
     return LITERT[op] if op in MAKERS_MORE else ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
 
 
@@ -311,7 +315,11 @@ def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
     for position, array in enumerate(inputs):
         if array.dtype == np.float32:
             inputs[position] = array * np.float32(20)
+    g = np.random.default_rng(seed)
     for node in graph.nodes:
+        if node.op == "detection_postprocess":
+            for index in node.inputs[:2]:
+                inputs[place[index]] = detection_values(g, graph.tensors[index], inputs[place[index]].shape[0])
         if node.op == "rsqrt":
             source, position = graph.tensors[node.inputs[0]], place[node.inputs[0]]
             inputs[position] = np.maximum(inputs[position], np.asarray(source.zero_point, source.dtype))

@@ -37,8 +37,8 @@ MICRO_LACKS = {
 LITERT_LACKS = {("quantize", "int8_int32")}
 """What LiteRT refuses and TFLM runs."""
 
-OPERATORS = sorted(set(MAKERS) - set(MAKERS_MORE))
-"""`test_more_ops` has the others."""
+OPERATORS = sorted(set(MAKERS) - set(MAKERS_MORE) - {"detection_postprocess"})
+"""`test_more_ops` and `test_detection` have the others."""
 
 EVERY = [(op, dtype, engine) for op in OPERATORS for dtype in dtypes(op) for engine in ENGINES]
 LACKING = {case for case in EVERY if case[:2] in NOBODY | (MICRO_LACKS if case[2] == "tflite-micro" else LITERT_LACKS)}
