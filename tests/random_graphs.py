@@ -11,8 +11,10 @@ from hwsim.graph.probes import probe_inputs
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
 from tests.random_detection import detection_postprocess, detection_values
+from tests.random_glue import GLUE, MAKERS_GLUE
 from tests.random_more import LITERT, MAKERS_MORE
 from tests.random_moves import MAKERS_MOVES
+from tests.random_numbers import MAKERS_NUMBERS, PLAIN
 from tests.random_products import MAKERS_PRODUCTS
 
 Generator = np.random.Generator
@@ -272,6 +274,14 @@ def pad(g: Generator, dtype: str) -> Graph:
     return single("pad", [tensor("x", shape, dtype, s, z), constant("w", widths)], tensor("y", out, dtype, s, z))
 
 
+def _on_numbers_too(op: str, maker: Callable[[Generator, str], Graph]) -> Callable[[Generator, str], Graph]:
+    """The maker, but of plain numbers where `op` takes them besides codes."""
+    return lambda g, dtype: (MAKERS_NUMBERS[op] if dtype in NUMBERS_TOO.get(op, ()) else maker)(g, dtype)
+
+
+NUMBERS_TOO = {op: tuple(d for d in kinds if d not in ("int8", "uint8", "int16")) for op, kinds in PLAIN.items()}
+"""dtypes of plain numbers that operators on codes take besides."""
+
 MAKERS: dict[str, Callable[[Generator, str], Graph]] = {
     maker.__name__: maker
     for maker in (
@@ -283,7 +293,9 @@ MAKERS |= MAKERS_MOVES
 MAKERS |= MAKERS_ACTIVATIONS
 MAKERS |= MAKERS_PRODUCTS
 MAKERS |= MAKERS_MORE
+MAKERS |= MAKERS_GLUE
 MAKERS["detection_postprocess"] = detection_postprocess
+MAKERS = {op: _on_numbers_too(op, maker) for op, maker in MAKERS.items()}
 
 
 VARIANTS = {
@@ -303,7 +315,10 @@ def dtypes(op: str) -> tuple[str, ...]:
     """What the maker of `op` takes."""
     if op == "detection_postprocess":
         return ("uint8", "float32", "float32_many")
-    return LITERT[op] if op in MAKERS_MORE else ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
+    if op in MAKERS_GLUE:
+        return GLUE[op]
+    codes_ = LITERT[op] if op in MAKERS_MORE else ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
+    return (*codes_, *NUMBERS_TOO.get(op, ()))
 
 
 def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
@@ -320,8 +335,11 @@ def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
         if node.op == "detection_postprocess":
             for index in node.inputs[:2]:
                 inputs[place[index]] = detection_values(g, graph.tensors[index], inputs[place[index]].shape[0])
-        if node.op == "rsqrt":
+        if node.op in ("rsqrt", "sqrt"):
             source, position = graph.tensors[node.inputs[0]], place[node.inputs[0]]
+            if source.dtype == "float32":
+                inputs[position] = np.abs(inputs[position])
+                continue
             inputs[position] = np.maximum(inputs[position], np.asarray(source.zero_point, source.dtype))
         if node.op == "quantize" and graph.tensors[node.inputs[0]].dtype == "float32":
             step, array = np.float32(graph.tensors[node.outputs[0]].scale / 2), inputs[place[node.inputs[0]]]

@@ -15,7 +15,7 @@ from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import Window
 from hwsim.kernels.float_matmul import accumulate_float
-from hwsim.ops._base import Arrays, Step, merge_batch
+from hwsim.ops._base import Arrays, RuleFor, Step, merge_batch
 from hwsim.ops._elementwise import sample_rows
 from hwsim.ops._window import window
 
@@ -25,7 +25,26 @@ FLOAT = Rule("float")
 FLOATS = {"float32": FLOAT}
 """The rule set of an operator that computes on float32."""
 
+WHOLE = Rule("whole_numbers")
+NUMBERS = (FLOAT, WHOLE)
+"""Rules for numbers that stand for themselves, float32 or int32 and int64."""
+
 _ACTIVATIONS = {"none": None, "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
+
+
+def numbers(*dtypes: str) -> dict[str, RuleFor]:
+    """Rules for plain numbers, on which all engines do the same operations in the same order."""
+    return {dtype: FLOAT if dtype == "float32" else WHOLE for dtype in dtypes}
+
+
+def own_order(view: NodeView) -> Rule:
+    """UnsupportedError for an engine that adds float32 in vectors."""
+    raise UnsupportedError(f"{view.label}: the engine adds float32 in an order of its own, which hwsim does not follow")
+
+
+def own_root(view: NodeView) -> Rule:
+    """UnsupportedError for an engine that takes roots from the processor's approximation."""
+    raise UnsupportedError(f"{view.label}: the engine starts from an approximation that differs between processors")
 
 
 def pointwise(function: Callable[[Reals], Any]) -> Step:
@@ -193,9 +212,10 @@ def _activation(view: NodeView) -> Callable[[Reals], None]:
         raise UnsupportedError(f"{view.label}: activation is {name!r}; expected one of {', '.join(_ACTIVATIONS)}")
     ends = _ACTIVATIONS[name]
 
-    def limit(values: Reals) -> None:
+    def limit(values: NDArray[Any]) -> None:
         if ends is not None:
-            np.clip(values, *ends, out=values)
+            low, high = ends
+            np.clip(values, values.dtype.type(low), None if high == np.inf else values.dtype.type(high), out=values)
 
     return limit
 

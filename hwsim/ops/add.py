@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from hwsim.engines import Rule
+from hwsim.errors import UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.add import (
     add_tflite_reference,
@@ -20,7 +21,7 @@ from hwsim.kernels.vector_tile import LANES
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
-from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._float import FLOATS, NUMBERS, WHOLE, binary, numbers
 from hwsim.ops._rescaled import EACH, SUMS, fused_sum, rescaled_sum
 from hwsim.ops._sums import check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
@@ -38,6 +39,13 @@ ALGORITHMS = {
 """What the vector kernel calls those that it has."""
 
 
+def _micro(view: NodeView) -> Rule:
+    """TFLM adds int32 without the activation."""
+    if view.text("activation", "none") != "none":
+        raise UnsupportedError(f"{view.label}: TensorFlow Lite Micro ignores the activation of an int32 sum")
+    return WHOLE
+
+
 class Add(Op):
     """Addition of two tensors with a fused activation."""
 
@@ -45,10 +53,10 @@ class Add(Op):
     sources = {"tflite": "ADD"}
     options = TfliteOptions("AddOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
     rules = {
-        "litert-reference": dict.fromkeys(VECTORS, Rule("tflite")),
+        "litert-reference": {**dict.fromkeys(VECTORS, Rule("tflite")), **numbers("int32", "int64", "float32")},
         "litert-optimized": dict.fromkeys(VECTORS, Rule("tflite_simd")),
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("tflite")), **numbers("float32"), "int32": _micro},
         "float": FLOATS,
         "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
     }
@@ -57,7 +65,7 @@ class Add(Op):
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule == FLOAT:
+        if rule in NUMBERS:
             return binary(view, np.add)
         if rule.algorithm in SUMS or rule.algorithm in EACH:
             return rescaled_sum(view, rule)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from math import floor, log2, prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.errors import ShapeError
@@ -11,7 +13,9 @@ from hwsim.graph import NodeView
 from hwsim.kernels.mean import mean_double_rounding, mean_float32, mean_raw_vectors, sum_middle
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._fixed import FixableStep, Fixed
-from hwsim.ops._float import FLOAT, FLOATS, pointwise
+from hwsim.ops._float import FLOATS, NUMBERS, numbers, own_order
+from hwsim.ops._numbers import toward_zero
+from hwsim.ops._reduce import joined_in_order
 from hwsim.ops._rescaled import MEANS, rescaled_mean
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import mean as vector_mean
@@ -43,10 +47,13 @@ class Mean(Op):
     sources = {"tflite": "MEAN"}
     options = TfliteOptions("ReducerOptions", {"keep_dims": "KeepDims"})
     rules = {
-        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("double_rounding")),
-        "litert-optimized": {"int8": _optimized, "uint8": _optimized},
+        "litert-reference": {
+            **dict.fromkeys(("int8", "uint8", "int16"), Rule("double_rounding")),
+            **numbers("int32", "int64", "float32"),
+        },
+        "litert-optimized": {"int8": _optimized, "uint8": _optimized, "float32": own_order},
         "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("double_rounding")), **numbers("float32")},
         "float": FLOATS,
     }
 
@@ -60,9 +67,8 @@ class Mean(Op):
         shape, axes = view.input(0).shape, _axes(view)
         if rule.algorithm in MEANS:
             return rescaled_mean(view, rule, axes)
-        if rule == FLOAT:
-            keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
-            return pointwise(lambda values: values.mean(axis=over, keepdims=keep))
+        if rule in NUMBERS:
+            return joined_in_order(axes, np.add, divided)
         kept = [i for i in range(len(shape)) if i not in axes]
         order = (0, *(i + 1 for i in axes), *(i + 1 for i in kept))
         count, inner = prod(shape[i] for i in axes), prod(shape[i] for i in kept)
@@ -85,6 +91,13 @@ class Mean(Op):
             return vector_mean(rule.algorithm, numbers, source, out)
 
         return FixableStep(step, fixed)
+
+
+def divided(total: NDArray[Any], count: int) -> NDArray[Any]:
+    """The quotient, of integers rounded toward zero."""
+    if total.dtype.kind == "f":
+        return np.asarray(total / total.dtype.type(count))
+    return toward_zero(total, total.dtype.type(count))
 
 
 def _axes(view: NodeView) -> Shape:

@@ -15,7 +15,9 @@ class Pad(Op):
     sources = {"tflite": "PAD"}
     options = TfliteOptions("PadOptions")
     rules = everywhere(
-        "zero_point", "int8", "uint8", "int16", "int32", "float32", micro=("int8", "int16", "int32", "float32")
+        "zero_point",
+        *("int8", "uint8", "int16", "int32", "int64", "float32", "bool"),
+        micro=("int8", "int16", "int32", "float32"),
     )
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
