@@ -63,6 +63,7 @@ class _GraphReader:
         self._known = known
         self._model = reader.model()
         self._tensors = TensorReader(reader, self._model)
+        self._compressed = False
         self._operator_names: dict[int, str] = {}
 
     def graph(self, name: str) -> Graph:
@@ -72,13 +73,14 @@ class _GraphReader:
         inputs, outputs = (self._reader.integers(subgraph, field) for field in ("Inputs", "Outputs"))
         tensors = _with_empty_constants(tensors, nodes, inputs)
         return with_custom_shapes(
-            Graph(name, tuple(tensors), tuple(nodes), inputs, outputs, self._reader.data, "tflite")
+            Graph(name, tuple(tensors), tuple(nodes), inputs, outputs, self._reader.data, "tflite", self._compressed)
         )
 
     def _part(self, number: int) -> tuple[list[Tensor], list[Node]]:
         """The tensors and nodes of one subgraph."""
         subgraph = self._reader.table(self._model, "Subgraphs", number)
         self._tensors = TensorReader(self._reader, self._model, number)
+        self._compressed |= self._tensors.compressed
         tensors = self._tensors.tensors(subgraph)
         operators = self._reader.tables(subgraph, "Operators", OPERATOR_BYTES)
         return tensors, [self._node(index, table, tensors) for index, table in enumerate(operators)]

@@ -25,6 +25,9 @@ class GatherNd(Move):
             raise ShapeError(f"{view.label}: indices {[*indices]} do not fit values {[*shape]}")
         return ((*indices[:-1], *shape[indices[-1] :]),)
 
+    def depends_on_values(self, view: NodeView) -> bool:
+        return True
+
     def mover(self, view: NodeView) -> Mover:
         depth = view.input(1).shape[-1]
         sizes = np.array(view.input(0).shape[:depth])

@@ -16,12 +16,14 @@ from hwsim.graph.graph import shorten
 from hwsim.ops import _tables, operator
 from hwsim.simulate import compile
 from hwsim.simulate.accumulators import accumulators
+from hwsim.simulate.known import known_views
 
 if TYPE_CHECKING:
     from hwsim.simulate import Run
     from hwsim.verify.check import Check
 
 Facts = dict[str, Any]
+LITERT_PACKAGE = "ai-edge-litert"
 WHOLE = ("target", "engine")
 """Columns of names that users type: never broken."""
 
@@ -77,10 +79,12 @@ def graph_facts(graph: Graph) -> Facts:
 
 def unsupported(graph: Graph, engine: Engine) -> list[str]:
     """Why `engine` cannot run each node that it cannot run; where no node is to blame, why not the graph."""
+    if graph.compressed and engine.package == LITERT_PACKAGE and engine.reference == engine.name:
+        return [f"graph {graph.name!r}: has compressed weights, which TensorFlow Lite Micro reads and LiteRT does not"]
     try:
         compile(graph, engine)
     except HwsimError as error:
-        reasons = [_refusal(NodeView(graph, node), engine) for node in graph.nodes]
+        reasons = [_refusal(view, engine) for view in known_views(graph)]
         return [reason for reason in reasons if reason] or [str(error)]
     return []
 

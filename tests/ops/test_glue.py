@@ -7,7 +7,9 @@ import pytest
 
 import hwsim
 from hwsim.errors import InputError, UnsupportedError
+from hwsim.graph import Graph, Node, Tensor
 from hwsim.verify.reference import installed
+from tests.build import constant, tensor
 from tests.oracle_glue import HANDLERS_GLUE, HANDLERS_NUMBERS
 from tests.random_glue import GLUE, MAKERS_GLUE
 from tests.random_graphs import beside, inputs_for
@@ -106,3 +108,37 @@ def test_indices_outside_are_refused():
     object.__setattr__(indices, "data", indices.data + 99)
     with pytest.raises(InputError, match=r"^gather_nd 'y0': an index is outside values of shape"):
         hwsim.simulate(graph, inputs_for(graph, 1), "litert-reference")
+
+
+def chosen(g, batches):
+    """GATHER whose indices are the places of the largest codes of another input."""
+    shape = (1, *(int(n) for n in g.integers(1, 4, 2)), 5, int(g.integers(1, 4)))
+    lines = (*shape[:batches], *([1] if not batches else []), int(g.integers(1, 4)), 5)
+    tensors = (
+        tensor("x", shape), tensor("s", lines), constant("axis", len(lines) - 1), Tensor("i", lines[:-1], "int32"),
+        tensor("y", (*shape[:3], *lines[batches:-1], shape[-1])),
+    )  # fmt: skip
+    nodes = (
+        Node("arg_max", "i", (1, 2), (3,), {"output_type": "int32"}),
+        Node("gather", "y", (0, 3), (4,), {"axis": 3, "batch_dims": batches}),
+    )
+    return Graph("chosen", tensors, nodes, (0, 1), (4,))
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("batches", [0, 1, 2, 3])
+def test_gather_at_computed_indices(engine, batches):
+    g = np.random.default_rng(batches)
+    graph = beside([chosen(g, batches) for _ in range(12)], "chosen")
+    inputs = inputs_for(graph, 3)
+    run = hwsim.simulate(graph, inputs, engine, keep_tensors=True)
+    for k in range(12):
+        x, i, y = (run.tensors[f"{name}{k}"] for name in "xiy")
+        y = y.reshape(*x.shape[:3], *i.shape[max(batches, 1) :], x.shape[-1])
+        for sample, a, b in np.ndindex(*x.shape[:3]):
+            indices = i[(sample, a, b)[: max(batches, 1)]]
+            assert y[sample, a, b].tolist() == [x[sample, a, b, j].tolist() for j in indices]
+    if installed(hwsim.engines()[engine]) is not None:
+        check = hwsim.verify(graph, inputs, engine=engine)
+        assert check.exact, check.explanation
