@@ -10,6 +10,8 @@ import numpy as np
 from hwsim.graph import Graph, Tensor
 from tests import naive
 from tests.oracle_activations import HANDLERS_ACTIVATIONS
+from tests.oracle_detection import HANDLERS_DETECTION
+from tests.oracle_glue import HANDLERS_GLUE
 from tests.oracle_int16 import softmax as softmax_int16
 from tests.oracle_more import HANDLERS_MORE
 from tests.oracle_moves import HANDLERS_MOVES, broadcast_run
@@ -228,3 +230,5 @@ HANDLERS |= HANDLERS_MOVES
 HANDLERS |= HANDLERS_ACTIVATIONS
 HANDLERS |= HANDLERS_PRODUCTS
 HANDLERS |= HANDLERS_MORE
+HANDLERS |= HANDLERS_DETECTION
+HANDLERS |= HANDLERS_GLUE

@@ -10,12 +10,15 @@ from hwsim.graph import Graph, Node, Tensor
 from hwsim.graph.probes import probe_inputs
 from tests.build import codes, constant, single, tensor
 from tests.random_activations import MAKERS_ACTIVATIONS
+from tests.random_detection import detection_postprocess, detection_values
+from tests.random_glue import GLUE, MAKERS_GLUE
 from tests.random_more import LITERT, MAKERS_MORE, MICRO_ONLY
 from tests.random_moves import MAKERS_MOVES
+from tests.random_numbers import MAKERS_NUMBERS, PLAIN
 from tests.random_products import MAKERS_PRODUCTS
 
 Generator = np.random.Generator
-PLAIN = ("int32", "int64", "float32", "bool")
+VALUES = ("int32", "int64", "float32", "bool")
 
 
 def scale(g: Generator, low: float = 0.01, high: float = 0.1) -> float:
@@ -250,7 +253,7 @@ def concatenation(g: Generator, dtype: str) -> Graph:
     axis, shape = int(pick(g, 1, 2, 3)), [1, *(int(v) for v in g.integers(1, 6, 3))]
     shapes = [tuple(n if i != axis else int(g.integers(1, 9)) for i, n in enumerate(shape)) for _ in range(2)]
     out = tuple(n if i != axis else shapes[0][axis] + shapes[1][axis] for i, n in enumerate(shapes[0]))
-    forms: list[Any] = [(None, 0) if dtype in PLAIN else (scale(g), zero_point(g, dtype)) for _ in range(3)]
+    forms: list[Any] = [(None, 0) if dtype in VALUES else (scale(g), zero_point(g, dtype)) for _ in range(3)]
     if dtype == "int8" or pick(g, True, False):
         forms = forms[:1] * 3
     tensors = [tensor(n, s, dtype, *f) for n, s, f in zip("aby", (*shapes, out), forms, strict=True)]
@@ -268,9 +271,17 @@ def pad(g: Generator, dtype: str) -> Graph:
     shape, widths = (1, *(int(v) for v in g.integers(1, 6, 3))), g.integers(0, 3, (4, 2))
     widths[0] = 0
     out = tuple(int(n + w.sum()) for n, w in zip(shape, widths, strict=True))
-    form = (None, 0) if dtype in PLAIN else (scale(g), zero_point(g, dtype))
+    form = (None, 0) if dtype in VALUES else (scale(g), zero_point(g, dtype))
     return single("pad", [tensor("x", shape, dtype, *form), constant("w", widths)], tensor("y", out, dtype, *form))
 
+
+def _on_numbers_too(op: str, maker: Callable[[Generator, str], Graph]) -> Callable[[Generator, str], Graph]:
+    """The maker, but of plain numbers where `op` takes them besides codes."""
+    return lambda g, dtype: (MAKERS_NUMBERS[op] if dtype in NUMBERS_TOO.get(op, ()) else maker)(g, dtype)
+
+
+NUMBERS_TOO = {op: tuple(d for d in kinds if d not in ("int8", "uint8", "int16")) for op, kinds in PLAIN.items()}
+"""dtypes of plain numbers that operators on codes take besides."""
 
 MAKERS: dict[str, Callable[[Generator, str], Graph]] = {
     maker.__name__: maker
@@ -283,6 +294,9 @@ MAKERS |= MAKERS_MOVES
 MAKERS |= MAKERS_ACTIVATIONS
 MAKERS |= MAKERS_PRODUCTS
 MAKERS |= MAKERS_MORE
+MAKERS |= MAKERS_GLUE
+MAKERS["detection_postprocess"] = detection_postprocess
+MAKERS = {op: _on_numbers_too(op, maker) for op, maker in MAKERS.items()}
 
 
 VARIANTS = {
@@ -300,17 +314,21 @@ FULLY_CONNECTED with one scale, as TFLM wants it, or with many); QUANTIZE from o
 
 def dtypes(op: str) -> tuple[str, ...]:
     """What the maker of `op` takes."""
-    if op in MAKERS_MORE:
-        return (*LITERT[op], *MICRO_ONLY.get(op, ()))
-    return "int8", "uint8", "int16", *VARIANTS.get(op, ())
+    if op == "detection_postprocess":
+        return ("uint8", "float32", "float32_many")
+    if op in MAKERS_GLUE:
+        return GLUE[op]
+    more = op in MAKERS_MORE
+    codes_ = (*LITERT[op], *MICRO_ONLY.get(op, ())) if more else ("int8", "uint8", "int16", *VARIANTS.get(op, ()))
+    return (*codes_, *NUMBERS_TOO.get(op, ()))
 
 
 def plain_dtypes(op: str) -> tuple[str, ...]:
     """Dtypes of values that stand for themselves: what operators that only move or compare values take besides."""
-    if op in ("maximum", "minimum"):
-        return "int32", "int64"
+    if op == "arg_max":
+        return "int32", "float32"
     moving = set(MAKERS_MOVES) - {"mul", "sub"} | {"reshape", "squeeze", "concatenation", "pad"}
-    return PLAIN if op in moving else ("int32", "float32") if op == "arg_max" else ()
+    return tuple(dtype for dtype in VALUES if dtype not in NUMBERS_TOO.get(op, ())) if op in moving else ()
 
 
 def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
@@ -322,9 +340,16 @@ def inputs_for(graph: Graph, samples: int, seed: int = 0) -> list[Any]:
     for position, array in enumerate(inputs):
         if array.dtype == np.float32:
             inputs[position] = array * np.float32(20)
+    g = np.random.default_rng(seed)
     for node in graph.nodes:
-        if node.op == "rsqrt":
+        if node.op == "detection_postprocess":
+            for index in node.inputs[:2]:
+                inputs[place[index]] = detection_values(g, graph.tensors[index], inputs[place[index]].shape[0])
+        if node.op in ("rsqrt", "sqrt"):
             source, position = graph.tensors[node.inputs[0]], place[node.inputs[0]]
+            if source.dtype == "float32":
+                inputs[position] = np.abs(inputs[position])
+                continue
             inputs[position] = np.maximum(inputs[position], np.asarray(source.zero_point, source.dtype))
         if node.op == "quantize" and graph.tensors[node.inputs[0]].dtype == "float32":
             step, array = np.float32(graph.tensors[node.outputs[0]].scale / 2), inputs[place[node.inputs[0]]]

@@ -141,6 +141,7 @@ class Graph:
     inputs, outputs : tensor indices
     source : the bytes of the file it was read from, for a real engine to run; None if it was made or changed here
     source_format : 'tflite', 'hwsim' or ''
+    compressed : whether the file it was read from keeps constants as indices into tables, as only some engines read
     """
 
     name: str
@@ -150,6 +151,7 @@ class Graph:
     outputs: tuple[int, ...]
     source: bytes | None = field(default=None, repr=False)
     source_format: str = ""
+    compressed: bool = False
 
     def __post_init__(self) -> None:
         _check(self)
@@ -175,10 +177,17 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node together with its tensors: what an operator looks at."""
+    """A node together with its tensors: what an operator looks at.
+
+    Parameters
+    ----------
+    graph, node : the node and where it stands
+    known : values that nodes compute from constants alone, by tensor index
+    """
 
     graph: Graph
     node: Node
+    known: Mapping[int, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -220,11 +229,12 @@ class NodeView:
         return self.graph.tensors[self.node.outputs[position]]
 
     def constant(self, position: int) -> NDArray[Any]:
-        """The value of the constant input at `position`."""
+        """The value of the input at `position`, a constant or computed from constants."""
         tensor = self.input(position)
-        if tensor.data is None:
+        value = tensor.data if tensor.data is not None else self.known.get(self.node.inputs[position])
+        if value is None:
             raise UnsupportedError(f"{self.label}: input {tensor.name!r} is computed; expected a constant")
-        return tensor.data
+        return value
 
     def integer(self, name: str, default: int | None = None) -> int:
         """The integer option `name`."""

@@ -35,6 +35,11 @@ class TensorReader:
         self._taken: set[str] = set()
         self._constants: dict[tuple[int, str], NDArray[Any]] = {}
 
+    @property
+    def compressed(self) -> bool:
+        """Whether any constant is stored as indices into a table."""
+        return bool(self._compressed)
+
     def tensors(self, subgraph: Any) -> list[Tensor]:
         """Every tensor, in the file's order."""
         tables = self._reader.tables(subgraph, "Tensors", TENSOR_BYTES)

@@ -21,13 +21,14 @@ from flatbuffers.number_types import Int32Flags
 from hwsim.errors import ModelFormatError, UnsupportedError
 from hwsim.graph._stored import boundary
 from hwsim.graph.graph import DTYPES, Attribute, Graph, Node, Tensor
+from hwsim.importers._tflite_custom import read_custom, with_custom_shapes
 from hwsim.importers._tflite_reader import OPERATOR_BYTES, Reader
 from hwsim.importers._tflite_schema import INTERMEDIATES, builtin_names, enum_of, members, names, schema
 from hwsim.importers._tflite_tensors import TensorReader
 from hwsim.importers._tflite_variables import OPTIONS as VARIABLE_OPTIONS
 from hwsim.importers._tflite_variables import with_variables
 from hwsim.ops import by_source
-from hwsim.ops._base import Op, TfliteOptions
+from hwsim.ops._base import CUSTOM, CUSTOM_OPTIONS, Op, TfliteOptions
 
 BUILTIN_CODE_SLOT = 10
 EMPTY_TABLE = b"\x04\x00\x04\x00\x04\x00\x00\x00"
@@ -62,6 +63,7 @@ class _GraphReader:
         self._known = known
         self._model = reader.model()
         self._tensors = TensorReader(reader, self._model)
+        self._compressed = False
         self._operator_names: dict[int, str] = {}
 
     def graph(self, name: str) -> Graph:
@@ -70,12 +72,15 @@ class _GraphReader:
         self._reader.where = "the graph's inputs and outputs"
         inputs, outputs = (self._reader.integers(subgraph, field) for field in ("Inputs", "Outputs"))
         tensors = _with_empty_constants(tensors, nodes, inputs)
-        return Graph(name, tuple(tensors), tuple(nodes), inputs, outputs, self._reader.data, "tflite")
+        return with_custom_shapes(
+            Graph(name, tuple(tensors), tuple(nodes), inputs, outputs, self._reader.data, "tflite", self._compressed)
+        )
 
     def _part(self, number: int) -> tuple[list[Tensor], list[Node]]:
         """The tensors and nodes of one subgraph."""
         subgraph = self._reader.table(self._model, "Subgraphs", number)
         self._tensors = TensorReader(self._reader, self._model, number)
+        self._compressed |= self._tensors.compressed
         tensors = self._tensors.tensors(subgraph)
         operators = self._reader.tables(subgraph, "Operators", OPERATOR_BYTES)
         return tensors, [self._node(index, table, tensors) for index, table in enumerate(operators)]
@@ -101,8 +106,9 @@ class _GraphReader:
             code = self._reader.table(self._model, "OperatorCodes", index)
             builtin = _builtin_code(code)
             name = builtin_names().get(builtin, f"BUILTIN_{builtin}")
-            custom = f"CUSTOM:{self._reader.text(code.CustomCode())}" if name == "CUSTOM" else name
-            self._operator_names[index] = custom
+            self._operator_names[index] = (
+                f"{CUSTOM}{self._reader.text(code.CustomCode())}" if name == "CUSTOM" else name
+            )
         return self._operator_names[index]
 
     def _check_values(self, inputs: tuple[int, ...], tensors: list[Tensor], label: str) -> None:
@@ -121,6 +127,8 @@ class _GraphReader:
         return indices
 
     def _options(self, operator: Any, options: TfliteOptions) -> dict[str, Attribute]:
+        if options.table == CUSTOM_OPTIONS:
+            return read_custom(bytes(self._reader.numbers(operator, "CustomOptions")), options.fields)
         table = _options_table(operator, options.table)
         return {key: self._option(table, field) for key, field in options.fields.items()}
 

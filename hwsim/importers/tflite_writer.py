@@ -17,6 +17,7 @@ from hwsim.errors import GraphError, InputError, UnsupportedError
 from hwsim.graph._stored import DAMAGE, constant_bytes
 from hwsim.graph.formats import Affine
 from hwsim.graph.graph import Attribute, Graph, Node, Tensor
+from hwsim.importers._tflite_custom import written_custom
 from hwsim.importers._tflite_schema import (
     IDENTIFIER,
     INT4_BITS,
@@ -31,7 +32,7 @@ from hwsim.importers._tflite_schema import (
 )
 from hwsim.importers._tflite_variables import ASSIGN, READ
 from hwsim.ops import operators
-from hwsim.ops._base import TfliteOptions
+from hwsim.ops._base import CUSTOM, CUSTOM_OPTIONS, TfliteOptions
 from hwsim.quantizers.packing import pack
 
 BUFFER_ALIGNMENT = 16
@@ -61,7 +62,7 @@ class _Writer:
         self._graph = graph
         self._builder = flatbuffers.Builder(1024)
         self._buffers: dict[bytes, int] = {b"": 0}
-        self._codes: dict[tuple[int, int], int] = {}
+        self._codes: dict[tuple[str, int], int] = {}
         self._resources = resources(graph)
 
     def file(self) -> bytes:
@@ -118,7 +119,7 @@ class _Writer:
 
     def _bare(self, builtin: str, inputs: Sequence[int], outputs: Sequence[int], table: str, **fields: Any) -> int:
         """An operator that is no node of the graph."""
-        code = members("BuiltinOperator")[builtin], 1
+        code = builtin, 1
         return self._table(
             "Operator",
             OpcodeIndex=self._codes.setdefault(code, len(self._codes)),
@@ -156,9 +157,9 @@ class _Writer:
 
     def _operator(self, node: Node, tensors: Sequence[Tensor]) -> int:
         label = f"{node.op} {node.name!r}"
-        builtin, options = _known_operator(node, label)
+        source, options = _known_operator(node, label)
         dtypes = {tensors[index].dtype for index in (*node.inputs, *node.outputs) if index >= 0}
-        code = members("BuiltinOperator")[builtin], operator_version(builtin, dtypes, node.attributes)
+        code = source, operator_version(source, dtypes, node.attributes)
         intermediates = node.attributes.get(INTERMEDIATES)
         return self._table(
             "Operator",
@@ -180,6 +181,8 @@ class _Writer:
                 )
         if options is None:
             return {}
+        if options.table == CUSTOM_OPTIONS:
+            return {options.table: self._builder.CreateByteVector(written_custom(attributes, options.fields))}
         fields = {
             field: self._option(attributes[key], field, f"{label}: option {key!r}")
             for key, field in known.items()
@@ -203,9 +206,16 @@ class _Writer:
             return _enum_value(enum, value, label)
         return self._text(value) if isinstance(value, str) else value
 
-    def _operator_code(self, builtin: int, version: int) -> int:
-        deprecated = min(builtin, members("BuiltinOperator")["PLACEHOLDER_FOR_GREATER_OP_CODES"])
-        return self._table("OperatorCode", DeprecatedBuiltinCode=deprecated, Version=version, BuiltinCode=builtin)
+    def _operator_code(self, source: str, version: int) -> int:
+        custom = source.removeprefix(CUSTOM) if source.startswith(CUSTOM) else None
+        builtin = members("BuiltinOperator")["CUSTOM" if custom else source]
+        return self._table(
+            "OperatorCode",
+            DeprecatedBuiltinCode=min(builtin, members("BuiltinOperator")["PLACEHOLDER_FOR_GREATER_OP_CODES"]),
+            CustomCode=self._text(custom) if custom else None,
+            Version=version,
+            BuiltinCode=builtin,
+        )
 
     def _buffer(self, raw: bytes) -> int:
         if not raw:
@@ -241,10 +251,10 @@ def resources(graph: Graph) -> list[int]:
 
 def _known_operator(node: Node, label: str) -> tuple[str, TfliteOptions | None]:
     op = operators().get(node.op)
-    builtin = "" if op is None else op.sources.get("tflite", "")
-    if op is None or builtin not in members("BuiltinOperator"):
+    source = "" if op is None else op.sources.get("tflite", "")
+    if op is None or not (source in members("BuiltinOperator") or source.startswith(CUSTOM)):
         raise UnsupportedError(f"{label}: hwsim cannot write this operator to a .tflite file; save the graph as .hwsim")
-    return builtin, op.options
+    return source, op.options
 
 
 def _is_int4(tensor: Tensor) -> bool:

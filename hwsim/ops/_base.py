@@ -33,9 +33,15 @@ RuleFor = Rule | RuleChoice
 """A rule, or what chooses it."""
 
 
+CUSTOM, CUSTOM_OPTIONS = "CUSTOM:", "CustomOptions"
+"""What the names of operators outside the schema begin with, and what holds their options: a map of flexbuffers."""
+
+
 @dataclass(frozen=True, slots=True)
 class TfliteOptions:
-    """Where a `.tflite` file keeps an operator's options: the schema's table, and its field for each attribute."""
+    """Where a `.tflite` file keeps an operator's options: the schema's table (or `CUSTOM_OPTIONS`), and its field for
+    each attribute.
+    """
 
     table: str
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -109,6 +115,10 @@ class Op:
                     f"{view.label}: output {tensor.name!r} is declared {list(tensor.shape)}; "
                     f"its inputs give {list(shape)}"
                 )
+
+    def unwritten(self, view: NodeView, outputs: Arrays) -> Sequence[NDArray[np.bool_]]:
+        """Where, in each output, engines leave what was in memory; nothing where they write everything."""
+        return ()
 
     def check_state(self, view: NodeView) -> None:
         """UnsupportedError where what the operator overwrites is no variable."""

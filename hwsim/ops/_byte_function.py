@@ -11,7 +11,7 @@ from hwsim.kernels.lookup import codes_half_away, codes_half_even, lookup
 from hwsim.kernels.requantize import ROUNDINGS, OutputStage, requantize_rows
 from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule, symmetric_int16
 from hwsim.ops._fixed import FixableStep, Fixed
-from hwsim.ops._float import FLOAT, Reals, pointwise
+from hwsim.ops._float import NUMBERS, Reals, pointwise
 from hwsim.ops._vector_moves import lookup as vector_lookup
 from hwsim.quantizers.multiplier import quantize_multiplier
 
@@ -35,7 +35,7 @@ class ByteFunction(Op):
         return (view.input(0).shape,)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule == FLOAT:
+        if rule in NUMBERS:
             return pointwise(lambda values: self.real(view, values))
         if view.input(0).dtype == "int16":
             return self._bind_int16(view, rule)

@@ -14,6 +14,8 @@ from hwsim.ops._vector_elementwise import vector_choice
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_moves import operands
 
+CHOSEN = ("int8", "uint8", "int16", "int32", "int64", "float32")
+
 
 class Choice(Op):
     """Raw codes are compared, so both inputs and the output must have one number format.

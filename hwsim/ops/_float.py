@@ -15,7 +15,7 @@ from hwsim.errors import ShapeError, UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.conv2d import Window
 from hwsim.kernels.float_matmul import accumulate_float
-from hwsim.ops._base import Arrays, Step, merge_batch
+from hwsim.ops._base import Arrays, RuleFor, Step, merge_batch
 from hwsim.ops._elementwise import sample_rows
 from hwsim.ops._window import window
 
@@ -25,7 +25,26 @@ FLOAT = Rule("float")
 FLOATS = {"float32": FLOAT}
 """The rule set of an operator that computes on float32."""
 
+WHOLE = Rule("whole_numbers")
+NUMBERS = (FLOAT, WHOLE)
+"""Rules for numbers that stand for themselves, float32 or int32 and int64."""
+
 _ACTIVATIONS = {"none": None, "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
+
+
+def numbers(*dtypes: str) -> dict[str, RuleFor]:
+    """Rules for plain numbers, on which all engines do the same operations in the same order."""
+    return {dtype: FLOAT if dtype == "float32" else WHOLE for dtype in dtypes}
+
+
+def own_order(view: NodeView) -> Rule:
+    """UnsupportedError for an engine that adds float32 in vectors."""
+    raise UnsupportedError(f"{view.label}: the engine adds float32 in an order of its own, which hwsim does not follow")
+
+
+def own_root(view: NodeView) -> Rule:
+    """UnsupportedError for an engine that takes roots from the processor's approximation."""
+    raise UnsupportedError(f"{view.label}: the engine starts from an approximation that differs between processors")
 
 
 def pointwise(function: Callable[[Reals], Any]) -> Step:
@@ -42,7 +61,7 @@ def binary(view: NodeView, function: Callable[..., Any]) -> Step:
 
     function : (first, second, out=...), a ufunc or what is called as one
     """
-    shape, limit = view.output().shape, _activation(view)
+    shape, limit = view.output().shape, activation(view)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         out = outputs[0].reshape(outputs[0].shape[0], -1)
@@ -55,7 +74,7 @@ def binary(view: NodeView, function: Callable[..., Any]) -> Step:
 def fully_connected(view: NodeView) -> Step:
     """Rows times the transposed weights."""
     out_channels, depth = view.input(1).shape
-    weights, bias, limit = np.ascontiguousarray(_weights(view).T), _bias(view, out_channels), _activation(view)
+    weights, bias, limit = np.ascontiguousarray(_weights(view).T), float_bias(view, out_channels), activation(view)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         out = outputs[0].reshape(-1, out_channels)
@@ -70,7 +89,7 @@ def conv2d(view: NodeView) -> Step:
     out_channels, height, width, depth = view.input(1).shape
     groups = view.input(0).shape[3] // depth
     filters = np.ascontiguousarray(_weights(view).reshape(groups, out_channels // groups, -1).transpose(0, 2, 1))
-    bias, limit = _bias(view, out_channels).reshape(groups, -1), _activation(view)
+    bias, limit = float_bias(view, out_channels).reshape(groups, -1), activation(view)
     place = window(view, height, width)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
@@ -91,7 +110,7 @@ def depthwise_conv2d(view: NodeView) -> Step:
     _, height, width, out_channels = view.input(1).shape
     multiplier = out_channels // view.input(0).shape[3]
     filters = _weights(view).reshape(height * width, out_channels)
-    bias, limit = _bias(view, out_channels), _activation(view)
+    bias, limit = float_bias(view, out_channels), activation(view)
     place = window(view, height, width)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
@@ -110,7 +129,7 @@ def average_pool_2d(view: NodeView) -> Step:
     _, height, width, _ = view.input(0).shape
     inside = np.ones((1, height, width, 1), np.float32)
     count = np.sum(list(taps(inside, place, 0.0)), axis=0)
-    limit = _activation(view)
+    limit = activation(view)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         out = merge_batch(outputs[0])
@@ -126,7 +145,7 @@ def average_pool_2d(view: NodeView) -> Step:
 def max_pool_2d(view: NodeView) -> Step:
     """The largest of the taps inside the image."""
     place = _pool_window(view)
-    limit = _activation(view)
+    limit = activation(view)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
         out = merge_batch(outputs[0])
@@ -164,7 +183,7 @@ def resize_bilinear(rows: Arrays, columns: Arrays) -> Step:
     return step
 
 
-def taps(images: Reals, place: tuple[Window, int, int], fill: float) -> Iterator[Reals]:
+def taps(images: NDArray[Any], place: tuple[Window, int, int], fill: float) -> Iterator[NDArray[Any]]:
     """For each tap of the filter what lies under it: (batch, out_height, out_width, channels); outside it is `fill`."""
     (frame, out_height, out_width), (_, height, width, _) = place, images.shape
     spans = (
@@ -186,16 +205,17 @@ def _pool_window(view: NodeView) -> tuple[Window, int, int]:
     return window(view, view.integer("filter_h"), view.integer("filter_w"))
 
 
-def _activation(view: NodeView) -> Callable[[Reals], None]:
+def activation(view: NodeView) -> Callable[[Reals], None]:
     """What limits an array in place to the node's fused activation."""
     name = view.text("activation", "none")
     if name not in _ACTIVATIONS:
         raise UnsupportedError(f"{view.label}: activation is {name!r}; expected one of {', '.join(_ACTIVATIONS)}")
     ends = _ACTIVATIONS[name]
 
-    def limit(values: Reals) -> None:
+    def limit(values: NDArray[Any]) -> None:
         if ends is not None:
-            np.clip(values, *ends, out=values)
+            low, high = ends
+            np.clip(values, values.dtype.type(low), None if high == np.inf else values.dtype.type(high), out=values)
 
     return limit
 
@@ -205,13 +225,13 @@ def _weights(view: NodeView) -> Reals:
     if weights.dtype != np.float32:
         raise UnsupportedError(
             f"{view.label}: weights are {weights.dtype} and activations float32 (a hybrid, or dynamic-range, layer): "
-            "engines quantize such activations while they run, which hwsim does not; "
-            "convert the model to float32, or to full integers"
+            "LiteRT's engines run it; or convert the model to float32, or to full integers"
         )
     return weights
 
 
-def _bias(view: NodeView, channels: int) -> Reals:
+def float_bias(view: NodeView, channels: int) -> Reals:
+    """The float32 bias of a layer, zeros where it has none."""
     if view.optional(2) is None:
         return np.zeros(channels, np.float32)
     bias: Reals = view.constant(2).reshape(-1)

@@ -23,12 +23,19 @@ class Move(Op):
         """What gives the outputs for the inputs."""
         raise NotImplementedError
 
+    def depends_on_values(self, view: NodeView) -> bool:
+        """Whether what moves where depends on computed values."""
+        return False
+
     def bind(self, view: NodeView, rule: Rule) -> Step:
         move = self.mover(view)
 
         def step(inputs: Arrays, outputs: Arrays) -> None:
             for out, value in zip(outputs, move(inputs), strict=True):
                 out[...] = value
+
+        if self.depends_on_values(view):
+            return step
 
         def fixed(inputs: Arrays, outputs: Arrays) -> Fixed | None:
             steps = moves(inputs, move(inputs), outputs)

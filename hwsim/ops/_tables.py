@@ -116,7 +116,7 @@ def _with(view: NodeView, *changed: Tensor) -> NodeView:
     """The node with other tensors in place of those of the same name."""
     by_name = {tensor.name: tensor for tensor in changed}
     tensors = tuple(by_name.get(tensor.name, tensor) for tensor in view.graph.tensors)
-    return NodeView(replace(view.graph, tensors=tensors), view.node)
+    return replace(view, graph=replace(view.graph, tensors=tensors))
 
 
 def _behind(computed: list[Tensor]) -> Tensor:

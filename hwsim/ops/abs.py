@@ -9,7 +9,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.ops._base import TfliteOptions, limits, no_rule
 from hwsim.ops._byte_function import ByteFunction, fill_scaled
-from hwsim.ops._float import FLOATS, Reals
+from hwsim.ops._float import FLOATS, Reals, numbers
 
 
 class Abs(ByteFunction):
@@ -22,8 +22,11 @@ class Abs(ByteFunction):
     sources = {"tflite": "ABS"}
     options = TfliteOptions("AbsOptions")
     rules = {
-        "litert-reference": dict.fromkeys(("int8", "int16"), Rule("double_rounding", "float32")),
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "litert-reference": {
+            **dict.fromkeys(("int8", "int16"), Rule("double_rounding", "float32")),
+            **numbers("int32", "float32"),
+        },
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("double_rounding")), **numbers("float32")},
         "float": FLOATS,
     }
 

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from hwsim.engines import Rule
+from hwsim.errors import UnsupportedError
 from hwsim.graph import NodeView
 from hwsim.kernels.add import (
     add_tflite_reference,
@@ -21,7 +22,7 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._dequantized import SUM, SUM_INSIDE, codes_to_reals, dequantized_sum, sum_inside
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
-from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._float import FLOATS, NUMBERS, WHOLE, binary, numbers
 from hwsim.ops._rescaled import EACH, SUMS, fused_sum, rescaled_sum
 from hwsim.ops._sums import STATED_SUM, check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
@@ -39,6 +40,13 @@ ALGORITHMS = {
 """What the vector kernel calls those that it has."""
 
 
+def _micro(view: NodeView) -> Rule:
+    """TFLM adds int32 without the activation."""
+    if view.text("activation", "none") != "none":
+        raise UnsupportedError(f"{view.label}: TensorFlow Lite Micro ignores the activation of an int32 sum")
+    return WHOLE
+
+
 class Add(Op):
     """Addition of two tensors with a fused activation."""
 
@@ -47,10 +55,10 @@ class Add(Op):
     options = TfliteOptions("AddOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
     stated = STATED_SUM
     rules = {
-        "litert-reference": dict.fromkeys(VECTORS, Rule("tflite")),
+        "litert-reference": {**dict.fromkeys(VECTORS, Rule("tflite")), **numbers("int32", "int64", "float32")},
         "litert-optimized": dict.fromkeys(VECTORS, Rule("tflite_simd")),
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("tflite")), **numbers("float32"), "int32": _micro},
         "float": FLOATS,
         "onnxruntime": {"int8": Rule("fused_multiply_add"), "uint8": Rule("fused_multiply_add")},
         "aten": {**dict.fromkeys(("int8", "uint8"), Rule(SUM, "float32")), **FLOATS},
@@ -67,7 +75,7 @@ class Add(Op):
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule == FLOAT:
+        if rule in NUMBERS:
             return binary(view, np.add)
         if rule.algorithm in SUMS or rule.algorithm in EACH:
             return rescaled_sum(view, rule)

@@ -27,6 +27,8 @@ from hwsim.ops._base import Arrays, RuleFor, Shape, Step, TfliteOptions, merge_b
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._float import conv2d as float_conv2d
+from hwsim.ops._hybrid import ASYMMETRIC, HYBRID, WEIGHTS_FIRST, XNNPACK, hybrid, per_channel
+from hwsim.ops._hybrid import conv2d as hybrid_conv2d
 from hwsim.ops._vector_binary import BinaryLayer
 from hwsim.ops._vector_layer import ConvLayer, fits
 from hwsim.ops._window import window
@@ -74,16 +76,22 @@ class Conv2d(Accumulating):
     accumulators = ("int16_pairs",)
     rules = {
         "litert-reference": {
+            "float32": per_channel(WEIGHTS_FIRST),
             "int8": Rule("double_rounding"),
             "uint8": Rule("double_rounding", "float32_product"),
             "int16": litert_int16(Rule("double_rounding")),
         },
         "litert-optimized": {
+            "float32": per_channel(ASYMMETRIC, grouped=WEIGHTS_FIRST),
             "int8": _ungrouped(Rule("double_half_up")),
             "uint8": _ungrouped(Rule("double_half_up", "float32_product")),
             "int16": _optimized_int16,
         },
-        "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
+        "xnnpack": {
+            "float32": hybrid(XNNPACK),
+            "int8": int8_weights(Rule("float32", "float32")),
+            "uint8": Rule("float32", "float32"),
+        },
         "tflite-micro": {"int8": MICRO, "int16": micro_int16(MICRO)},
         "cmsis-nn": {"int16": _cmsis_int16},
         "float": FLOATS,
@@ -107,6 +115,8 @@ class Conv2d(Accumulating):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return float_conv2d(view)
+        if rule in HYBRID:
+            return hybrid_conv2d(view, rule)
         out_channels, height, width, _ = view.input(1).shape
         check_symmetric(view)
         groups = _groups(view)

@@ -27,6 +27,8 @@ from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, merge_batch, ran
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._float import depthwise_conv2d as float_depthwise_conv2d
+from hwsim.ops._hybrid import ASYMMETRIC, HYBRID, WEIGHTS_FIRST_BY_4, per_channel
+from hwsim.ops._hybrid import depthwise_conv2d as hybrid_depthwise_conv2d
 from hwsim.ops._vector_depthwise import DepthwiseLayer
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._window import window
@@ -68,11 +70,12 @@ class DepthwiseConv2d(Accumulating):
     accumulators = ("int16_pairs",)
     rules = {
         "litert-reference": {
+            "float32": per_channel(ASYMMETRIC),
             "int8": Rule("double_rounding"),
             "uint8": Rule("double_rounding", "float32_product"),
             "int16": _int16,
         },
-        "litert-optimized": {"int8": Rule("double_half_up_by_8")},
+        "litert-optimized": {"int8": Rule("double_half_up_by_8"), "float32": per_channel(WEIGHTS_FIRST_BY_4)},
         "xnnpack": {"int8": int8_weights(Rule("float32", "float32")), "uint8": Rule("float32", "float32")},
         "tflite-micro": {"int8": Rule("double_rounding"), "int16": _micro_int16},
         "float": FLOATS,
@@ -96,6 +99,8 @@ class DepthwiseConv2d(Accumulating):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return float_depthwise_conv2d(view)
+        if rule in HYBRID:
+            return hybrid_depthwise_conv2d(view, rule)
         _, height, width, out_channels = view.input(1).shape
         check_symmetric(view)
         weights = centered_weights(view)[0]

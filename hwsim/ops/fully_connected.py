@@ -30,6 +30,8 @@ from hwsim.ops._base import Arrays, Shape, Step, TfliteOptions, rank
 from hwsim.ops._fixed import FixableStep, Fixed
 from hwsim.ops._float import FLOAT, FLOATS
 from hwsim.ops._float import fully_connected as float_fully_connected
+from hwsim.ops._hybrid import HYBRID, XNNPACK, hybrid, litert_rows
+from hwsim.ops._hybrid import fully_connected as hybrid_fully_connected
 from hwsim.ops._vector_binary import BinaryLayer
 from hwsim.ops._vector_layer import ConvLayer, fits
 
@@ -80,18 +82,20 @@ class FullyConnected(Accumulating):
             "activation": "FusedActivationFunction",
             "weights_format": "WeightsFormat",
             "keep_num_dims": "KeepNumDims",
+            "asymmetric_quantize_inputs": "AsymmetricQuantizeInputs",
             BIAS_TYPE: "QuantizedBiasType",
         },
     )
     accumulators = ("int16_pairs",)
     rules = {
         "litert-reference": {
+            "float32": litert_rows,
             "int8": Rule("float64"),
             "uint8": Rule("float64"),
             "int16": litert_int16(Rule("float64"), Rule("float64", accumulator=SUMS_INT64)),
         },
         "litert-optimized": {"int8": _optimized, "uint8": _optimized, "int16": _optimized_int16},
-        "xnnpack": {"int8": _xnnpack, "uint8": Rule("float32", "float32")},
+        "xnnpack": {"float32": hybrid(XNNPACK), "int8": _xnnpack, "uint8": Rule("float32", "float32")},
         "tflite-micro": {
             "int8": _micro,
             "int16": micro_int16(Rule("double_rounding")),
@@ -118,6 +122,8 @@ class FullyConnected(Accumulating):
     def bind(self, view: NodeView, rule: Rule) -> Step:
         if rule == FLOAT:
             return float_fully_connected(view)
+        if rule in HYBRID:
+            return hybrid_fully_connected(view, rule)
         out_channels, depth = view.input(1).shape
         check_symmetric(view)
         weights = np.ascontiguousarray(centered_weights(view))

@@ -11,7 +11,7 @@ from hwsim.kernels.leaky_relu import leaky_relu_double_rounding, leaky_relu_eigh
 from hwsim.ops import _onnxruntime
 from hwsim.ops._base import TfliteOptions, limits, no_rule
 from hwsim.ops._byte_function import BYTES, ByteFunction, multiplier_of, real_values
-from hwsim.ops._float import FLOATS, Reals
+from hwsim.ops._float import FLOATS, Reals, numbers
 
 _SMALLEST, _LARGEST = np.float32(2.0**-8), np.float32(2.0**7)
 
@@ -36,9 +36,12 @@ class LeakyRelu(ByteFunction):
     sources = {"tflite": "LEAKY_RELU"}
     options = TfliteOptions("LeakyReluOptions", {"alpha": "Alpha"})
     rules = {
-        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+        "litert-reference": {
+            **dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+            **numbers("float32"),
+        },
         "xnnpack": dict.fromkeys(BYTES, _eight_bit),
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("double_rounding")), **numbers("float32")},
         "onnxruntime": _onnxruntime.RULES,
         "float": FLOATS,
     }

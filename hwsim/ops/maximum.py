@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from hwsim.engines import Rule
 from hwsim.ops._base import everywhere
-from hwsim.ops._compare import Choice
+from hwsim.ops._compare import CHOSEN, Choice
 
 
 class Maximum(Choice):
@@ -12,10 +11,7 @@ class Maximum(Choice):
 
     name = "maximum"
     sources = {"tflite": "MAXIMUM"}
-    rules = {
-        **everywhere("raw", "int8", "uint8", "int16", "int32", "int64", micro=("int8", "int16", "int32", "int64")),
-        "float": {"float32": Rule("raw")},
-    }
+    rules = everywhere("raw", *CHOSEN, micro=[dtype for dtype in CHOSEN if dtype != "uint8"])
     choose = np.maximum
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from math import floor, log2, prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.engines import Rule
 from hwsim.engines._profile import BYTES
@@ -17,7 +19,9 @@ from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_r
 from hwsim.ops._dequantized import MEANS as DEQUANTIZED
 from hwsim.ops._dequantized import image_mean, real_image_mean
 from hwsim.ops._fixed import FixableStep, Fixed
-from hwsim.ops._float import FLOAT, FLOATS, pointwise
+from hwsim.ops._float import FLOATS, NUMBERS, numbers, own_order
+from hwsim.ops._numbers import toward_zero
+from hwsim.ops._reduce import joined_in_order
 from hwsim.ops._rescaled import MEANS, rescaled_mean
 from hwsim.ops._vector_layer import fits
 from hwsim.ops._vector_reductions import mean as vector_mean
@@ -55,10 +59,13 @@ class Mean(Op):
     sources = {"tflite": "MEAN"}
     options = TfliteOptions("ReducerOptions", {"keep_dims": "KeepDims"})
     rules = {
-        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("double_rounding")),
-        "litert-optimized": {"int8": _optimized, "uint8": _optimized},
+        "litert-reference": {
+            **dict.fromkeys(("int8", "uint8", "int16"), Rule("double_rounding")),
+            **numbers("int32", "int64", "float32"),
+        },
+        "litert-optimized": {"int8": _optimized, "uint8": _optimized, "float32": own_order},
         "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("double_rounding")), **numbers("float32")},
         "onnxruntime": dict.fromkeys(BYTES, _global),
         "float": FLOATS,
         "aten": {**dict.fromkeys(("int8", "uint8"), Rule("adaptive_mean", "float32")), "float32": Rule("cascade")},
@@ -79,9 +86,8 @@ class Mean(Op):
             return image_mean(view, rule, axes)
         if rule.algorithm == "cascade":
             return real_image_mean(view, axes)
-        if rule == FLOAT:
-            keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
-            return pointwise(lambda values: values.mean(axis=over, keepdims=keep))
+        if rule in NUMBERS:
+            return joined_in_order(axes, np.add, divided)
         kept = [i for i in range(len(shape)) if i not in axes]
         order = (0, *(i + 1 for i in axes), *(i + 1 for i in kept))
         count, inner = prod(shape[i] for i in axes), prod(shape[i] for i in kept)
@@ -104,6 +110,13 @@ class Mean(Op):
             return vector_mean(rule.algorithm, numbers, source, out)
 
         return FixableStep(step, fixed) if rule.algorithm in MEAN_ALGORITHMS else step
+
+
+def divided(total: NDArray[Any], count: int) -> NDArray[Any]:
+    """The quotient, of integers rounded toward zero."""
+    if total.dtype.kind == "f":
+        return np.asarray(total / total.dtype.type(count))
+    return toward_zero(total, total.dtype.type(count))
 
 
 def _axes(view: NodeView) -> Shape:

@@ -10,7 +10,7 @@ from hwsim.kernels.single_rounding import mul_single_rounding
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule, symmetric_int16
 from hwsim.ops._elementwise import broadcast_folds, broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
-from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._float import FLOATS, NUMBERS, binary, numbers
 from hwsim.ops._rescaled import PRODUCTS, rescaled_product
 from hwsim.ops._stated import output_bounds, stated_real
 from hwsim.ops._vector_elementwise import LARGEST_PRODUCT, vector_product
@@ -38,10 +38,13 @@ class Mul(Op):
     options = TfliteOptions("MulOptions", {"activation": "FusedActivationFunction"})
     stated = ("output_multiplier", "output_shift", "output_minimum", "output_maximum")
     rules = {
-        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite", "float32")),
+        "litert-reference": {
+            **dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite", "float32")),
+            **numbers("int32", "int64", "float32"),
+        },
         "litert-optimized": {"int8": Rule("tflite_simd", "float32"), "uint8": Rule("tflite_simd", "float32")},
         "xnnpack": {"int8": _xnnpack, "uint8": _xnnpack},
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("tflite")),
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("tflite")), **numbers("int32", "float32")},
         "float": FLOATS,
         "onnxruntime": dict.fromkeys(VECTORS, Rule("zero_point_inside", "float32")),
         "aten": {**dict.fromkeys(VECTORS, Rule("float32", "float32_reciprocal")), **FLOATS},
@@ -51,7 +54,7 @@ class Mul(Op):
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule == FLOAT:
+        if rule in NUMBERS:
             return binary(view, np.multiply)
         if rule.algorithm in PRODUCTS:
             return rescaled_product(view, rule)

@@ -15,9 +15,10 @@ class Pad(Op):
     sources = {"tflite": "PAD"}
     options = TfliteOptions("PadOptions")
     rules = everywhere(
-        "zero_point", "int8", "uint8", "int16", "int32", "int64", "float32", "bool",
+        "zero_point",
+        *("int8", "uint8", "int16", "int32", "int64", "float32", "bool"),
         micro=("int8", "int16", "int32", "float32"),
-    )  # fmt: skip
+    )
 
     def infer_shapes(self, view: NodeView) -> tuple[Shape, ...]:
         return (padded_shape(view),)

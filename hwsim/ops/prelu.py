@@ -11,7 +11,7 @@ from hwsim.kernels.leaky_relu import leaky_relu_double_rounding
 from hwsim.ops._base import Arrays, Op, Shape, Step, limits, no_rule
 from hwsim.ops._byte_function import BYTES, multiplier_of
 from hwsim.ops._fixed import FixableStep, Fixed
-from hwsim.ops._float import FLOAT, FLOATS, pointwise
+from hwsim.ops._float import FLOAT, FLOATS, numbers, pointwise
 from hwsim.ops._vector_moves import lookup as vector_lookup
 
 
@@ -25,8 +25,11 @@ class Prelu(Op):
     name = "prelu"
     sources = {"tflite": "PRELU"}
     rules = {
-        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "litert-reference": {
+            **dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+            **numbers("float32"),
+        },
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("double_rounding")), **numbers("float32")},
         "float": FLOATS,
     }
 

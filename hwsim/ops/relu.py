@@ -10,7 +10,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.requantize import ROUNDINGS
 from hwsim.ops._base import limits, no_rule
 from hwsim.ops._byte_function import BYTES, ByteFunction, fill_scaled
-from hwsim.ops._float import FLOATS, Reals
+from hwsim.ops._float import FLOATS, Reals, numbers
 from hwsim.quantizers.multiplier import activation_bounds
 
 
@@ -23,8 +23,11 @@ class Relu(ByteFunction):
     name = "relu"
     sources = {"tflite": "RELU"}
     rules = {
-        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("double_rounding")),
+        "litert-reference": {
+            **dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+            **numbers("float32"),
+        },
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("double_rounding")), **numbers("float32")},
         "float": FLOATS,
         "aten": {**dict.fromkeys(BYTES, Rule("float32", "float32")), **FLOATS},
     }

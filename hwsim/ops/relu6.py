@@ -9,7 +9,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.ops._base import limits
 from hwsim.ops._byte_function import BYTES
-from hwsim.ops._float import FLOATS, Reals
+from hwsim.ops._float import FLOATS, Reals, numbers
 from hwsim.ops.relu import Relu
 from hwsim.quantizers.multiplier import activation_bounds
 
@@ -23,8 +23,11 @@ class Relu6(Relu):
     name = "relu6"
     sources = {"tflite": "RELU6"}
     rules = {
-        "litert-reference": dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
-        "tflite-micro": dict.fromkeys(("int8", "int16"), Rule("codes_alone")),
+        "litert-reference": {
+            **dict.fromkeys((*BYTES, "int16"), Rule("double_rounding", "float32")),
+            **numbers("float32"),
+        },
+        "tflite-micro": {**dict.fromkeys(("int8", "int16"), Rule("codes_alone")), **numbers("float32")},
         "float": FLOATS,
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.ops._byte_function import BYTES
-from hwsim.ops._float import FLOATS, Reals
+from hwsim.ops._float import FLOATS, Reals, numbers
 from hwsim.ops.relu import Relu
 
 
@@ -17,7 +17,7 @@ class ReluN1To1(Relu):
     name = "relu_n1_to_1"
     sources = {"tflite": "RELU_N1_TO_1"}
     rules = {
-        "litert-reference": dict.fromkeys(BYTES, Rule("double_rounding", "float32")),
+        "litert-reference": {**dict.fromkeys(BYTES, Rule("double_rounding", "float32")), **numbers("float32")},
         "float": FLOATS,
     }
 

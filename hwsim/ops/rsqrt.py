@@ -11,7 +11,7 @@ from hwsim.graph import NodeView
 from hwsim.kernels.inverse_sqrt import rsqrt
 from hwsim.ops._base import Arrays, Step, limits, no_rule
 from hwsim.ops._byte_function import ByteFunction, multiplier_of
-from hwsim.ops._float import FLOAT, FLOATS, Reals
+from hwsim.ops._float import FLOAT, FLOATS, Reals, numbers, own_root
 from hwsim.ops._table_int16 import fill_interpolated
 
 
@@ -24,8 +24,9 @@ class Rsqrt(ByteFunction):
     name = "rsqrt"
     sources = {"tflite": "RSQRT"}
     rules = {
-        "litert-reference": {"int8": Rule("newton"), "int16": Rule("interpolated")},
-        "tflite-micro": {"int8": Rule("newton"), "int16": Rule("newton")},
+        "litert-reference": {"int8": Rule("newton"), "int16": Rule("interpolated"), **numbers("float32")},
+        "xnnpack": {"float32": own_root},
+        "tflite-micro": {"int8": Rule("newton"), "int16": Rule("newton"), **numbers("float32")},
         "float": FLOATS,
     }
 

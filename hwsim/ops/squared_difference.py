@@ -8,7 +8,7 @@ from hwsim.kernels.add import AddParams
 from hwsim.kernels.squared_difference import squared_difference
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, limits, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
-from hwsim.ops._float import FLOAT, FLOATS, Reals, binary
+from hwsim.ops._float import FLOATS, NUMBERS, Reals, binary, numbers
 from hwsim.quantizers.multiplier import quantize_multiplier
 
 LEFT_SHIFT = {"int8": 7, "int16": 0}
@@ -21,8 +21,8 @@ class SquaredDifference(Op):
     sources = {"tflite": "SQUARED_DIFFERENCE"}
     options = TfliteOptions("SquaredDifferenceOptions")
     rules = {
-        "litert-reference": {"int8": Rule("tflite")},
-        "tflite-micro": {"int8": Rule("tflite"), "int16": Rule("tflite")},
+        "litert-reference": {"int8": Rule("tflite"), **numbers("int32", "float32")},
+        "tflite-micro": {"int8": Rule("tflite"), "int16": Rule("tflite"), **numbers("int32", "float32")},
         "float": FLOATS,
     }
 
@@ -30,7 +30,7 @@ class SquaredDifference(Op):
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule == FLOAT:
+        if rule in NUMBERS:
             return binary(view, _square)
         if rule.algorithm != "tflite":
             raise no_rule(view, rule)

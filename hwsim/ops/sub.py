@@ -11,7 +11,7 @@ from hwsim.kernels.sub import sub_tflite
 from hwsim.ops._base import Arrays, Op, Shape, Step, TfliteOptions, no_rule
 from hwsim.ops._elementwise import broadcast_shape, sample_rows
 from hwsim.ops._fixed import FixableStep, Fixed, in_turn
-from hwsim.ops._float import FLOAT, FLOATS, binary
+from hwsim.ops._float import FLOATS, NUMBERS, binary, numbers
 from hwsim.ops._sums import STATED_SUM, check_general, tflite_params, xnnpack_params, xnnpack_rule
 from hwsim.ops._vector_elementwise import sum_fits, vector_addition
 from hwsim.ops._vector_moves import operands
@@ -25,9 +25,12 @@ class Sub(Op):
     options = TfliteOptions("SubOptions", {"activation": "FusedActivationFunction", "pot_scale_int16": "PotScaleInt16"})
     stated = STATED_SUM
     rules = {
-        "litert-reference": dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite")),
+        "litert-reference": {
+            **dict.fromkeys(("int8", "uint8", "int16"), Rule("tflite")),
+            **numbers("int32", "int64", "float32"),
+        },
         "xnnpack": {"int8": xnnpack_rule, "uint8": xnnpack_rule},
-        "tflite-micro": {"int8": Rule("tflite", "float32"), "int16": Rule("tflite")},
+        "tflite-micro": {"int8": Rule("tflite", "float32"), "int16": Rule("tflite"), **numbers("int32", "float32")},
         "float": FLOATS,
     }
 
@@ -35,7 +38,7 @@ class Sub(Op):
         return (broadcast_shape(view),)
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
-        if rule == FLOAT:
+        if rule in NUMBERS:
             return binary(view, np.subtract)
         if rule.algorithm not in ("tflite", "xnnpack"):
             raise no_rule(view, rule)

@@ -13,8 +13,8 @@ from hwsim.kernels.mean import mean_double_rounding, mean_float32, sum_middle
 from hwsim.kernels.sum import sum_float32
 from hwsim.ops._base import Arrays, Step, limits, no_rule
 from hwsim.ops._byte_function import multiplier_of
-from hwsim.ops._float import FLOAT, FLOATS, pointwise
-from hwsim.ops._reduce import Reduction, kept_axes, reduced_axes
+from hwsim.ops._float import FLOATS, NUMBERS, numbers, own_order
+from hwsim.ops._reduce import Reduction, joined_in_order, kept_axes, reduced_axes
 
 Array = NDArray[Any]
 Finish = Callable[[NDArray[np.int64], Array], None]
@@ -32,18 +32,17 @@ class Sum(Reduction):
     name = "sum"
     sources = {"tflite": "SUM"}
     rules = {
-        "litert-reference": {"int8": Rule("bytes"), "uint8": Rule("bytes")},
+        "litert-reference": {"int8": Rule("bytes"), "uint8": Rule("bytes"), **numbers("int32", "int64", "float32")},
         "litert-optimized": dict.fromkeys(("int8", "uint8", "int16"), Rule("float32_half_away")),
-        "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32")},
-        "tflite-micro": {"int8": Rule("double_rounding"), "int16": Rule("double_rounding")},
+        "xnnpack": {"int8": Rule("float32"), "uint8": Rule("float32"), "float32": own_order},
+        "tflite-micro": {"int8": Rule("double_rounding"), "int16": Rule("double_rounding"), **numbers("float32")},
         "float": FLOATS,
     }
 
     def bind(self, view: NodeView, rule: Rule) -> Step:
         shape, axes, kept = view.input(0).shape, reduced_axes(view), kept_axes(view)
-        if rule == FLOAT:
-            keep, over = bool(view.attributes.get("keep_dims")), tuple(axis + 1 for axis in axes)
-            return pointwise(lambda values: values.sum(axis=over, keepdims=keep))
+        if rule in NUMBERS:
+            return joined_in_order(axes, np.add)
         order = (0, *(i + 1 for i in axes), *(i + 1 for i in kept))
         count, inner = prod(shape[i] for i in axes), prod(shape[i] for i in kept)
         finish = _finish(view, rule, count)

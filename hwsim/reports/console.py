@@ -17,6 +17,7 @@ from hwsim.graph.graph import shorten
 from hwsim.ops import _tables, operator
 from hwsim.reports.sums import engine_overflows, sum_facts, summary, target_overflows
 from hwsim.simulate import compile
+from hwsim.simulate.known import known_views
 from hwsim.simulate.sum_bounds import Accumulator, guaranteed
 from hwsim.targets import Target
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hwsim.verify.check import Check
 
 Facts = dict[str, Any]
+LITERT_PACKAGE = "ai-edge-litert"
 WHOLE = ("target", "engine")
 """Columns of names that users type: never broken."""
 
@@ -80,10 +82,12 @@ def graph_facts(graph: Graph, machines: Iterable[Target] = ()) -> Facts:
 
 def unsupported(graph: Graph, engine: Engine) -> list[str]:
     """Why `engine` cannot run each node that it cannot run; where no node is to blame, why not the graph."""
+    if graph.compressed and engine.package == LITERT_PACKAGE and engine.reference == engine.name:
+        return [f"graph {graph.name!r}: has compressed weights, which TensorFlow Lite Micro reads and LiteRT does not"]
     try:
         compile(graph, engine)
     except HwsimError as error:
-        reasons = [_refusal(NodeView(graph, node), engine) for node in graph.nodes]
+        reasons = [_refusal(view, engine) for view in known_views(graph)]
         return [reason for reason in reasons if reason] or [str(error)]
     return []
 

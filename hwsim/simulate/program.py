@@ -17,6 +17,7 @@ from hwsim.ops._base import Arrays, Op, Step, code_limits, elements, merge_batch
 from hwsim.ops._fixed import SLACK_BYTES, fix, joined, scratch
 from hwsim.simulate.arena import plan
 from hwsim.simulate.inputs import Array, Inputs, SampleBatch
+from hwsim.simulate.known import known_views
 from hwsim.simulate.state import State, named_state, starting_state
 
 CHUNK_BYTES = 256 << 10
@@ -314,7 +315,7 @@ def compile(graph: Graph, engine: str | Engine, threads: int = 1) -> Program:
         raise CapacityError(
             f"graph {graph.name!r} needs {needed} bytes for one sample; the limit is {SAMPLE_BYTES_LIMIT}"
         )
-    nodes = tuple(_bind(NodeView(graph, node), profile) for node in graph.nodes)
+    nodes = tuple(_bind(view, profile) for view in known_views(graph))
     work = sum(_work(node.view) for node in nodes)
     heads = () if graph.variables else tuple(graph.tensors[index] for index in graph.inputs)
     one_sample = tuple((tensor.shape, np.dtype(tensor.dtype)) for tensor in heads)  # state goes the long way

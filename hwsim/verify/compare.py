@@ -132,6 +132,7 @@ class _Comparison:
 
     def _compare(self, ours: Mapping[int, Array], theirs: Mapping[int, Array], start: int) -> None:
         theirs = {**_assigned(self.program, theirs), **theirs}
+        theirs |= _left_out(self.program, ours, theirs)
         for position, node in enumerate(self.program.nodes):
             for slot, index in self.written[position]:
                 if index in theirs:
@@ -192,6 +193,18 @@ def _assigned(program: Program, theirs: Mapping[int, Array]) -> dict[int, Array]
     """What the reference's resource variables hold, which no engine shows: the values assigned to them."""
     nodes = [node.view.node for node in program.nodes if node.view.node.op == "assign_variable"]
     return {node.inputs[0]: theirs[node.inputs[1]] for node in nodes if node.inputs[1] in theirs}
+
+
+def _left_out(program: Program, ours: Mapping[int, Array], theirs: Mapping[int, Array]) -> dict[int, Array]:
+    """The reference's tensors that it does not write whole, with the simulation's values in the gaps."""
+    found = {}
+    for node in program.nodes:
+        outputs = node.view.node.outputs
+        gaps = operator(node.view).unwritten(node.view, [ours[index] for index in outputs])
+        for index, gap in zip(outputs, gaps, strict=False):
+            if index in theirs:
+                found[index] = np.where(gap, ours[index], theirs[index])
+    return found
 
 
 def _written(program: Program) -> list[list[tuple[int, int]]]:

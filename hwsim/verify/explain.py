@@ -15,6 +15,7 @@ from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, 
 from hwsim.ops import _tables, operator
 from hwsim.ops._accumulating import ACCUMULATOR, LARGEST_SHIFT, SUMS_INT64, Accumulating, output_stage
 from hwsim.ops._float import FLOAT
+from hwsim.ops._hybrid import HYBRID
 from hwsim.quantizers.multiplier import quantize_multiplier
 from hwsim.verify.golden import as_codes
 
@@ -190,7 +191,7 @@ def trace(view: NodeView, rule: Rule, inputs: list[Array], index: tuple[int, ...
 
     index : (sample, *position in the output)
     """
-    if not isinstance(operator(view), Accumulating) or rule == FLOAT:
+    if not isinstance(operator(view), Accumulating) or rule in (FLOAT, *HYBRID):
         return {"zero_point": view.output().zero_point} if isinstance(view.output().format, Affine) else {}
     channel = index[-1]
     stage = output_stage(view, rule, view.output().shape[-1])

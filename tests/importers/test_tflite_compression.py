@@ -11,6 +11,7 @@ import hwsim
 from hwsim.errors import ModelFormatError, UnsupportedError
 from hwsim.importers._tflite_compression import decompressed
 from hwsim.importers.tflite import read
+from hwsim.reports.console import unsupported
 from tests.importers.tflite_files import TENSOR, File
 
 
@@ -111,6 +112,8 @@ def test_a_layer_with_compressed_weights_loads():
     real = sums * [0.5 * 0.5 / 2, 0.5 * 0.25 / 2]
     got = hwsim.simulate(graph, x, "tflite-micro").outputs[0]
     assert np.abs(got - real).max() <= 0.5
+    assert "has compressed weights" in unsupported(graph, hwsim.engines()["xnnpack"])[0]
+    assert not any("compressed" in reason for reason in unsupported(graph, hwsim.engines()["tflite-micro"]))
 
 
 @pytest.mark.parametrize(

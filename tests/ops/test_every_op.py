@@ -11,7 +11,8 @@ from hwsim.importers.tflite_writer import to_tflite
 from hwsim.ops import operators
 from hwsim.verify.reference import installed, run_reference
 from tests import oracle
-from tests.random_graphs import MAKERS, dtypes, inputs_for, many
+from tests.random_glue import MAKERS_GLUE
+from tests.random_graphs import MAKERS, NUMBERS_TOO, dtypes, inputs_for, many
 from tests.random_more import MAKERS_MORE
 
 ENGINES = sorted(real_engines())
@@ -37,10 +38,16 @@ MICRO_LACKS = {
 LITERT_LACKS = {("quantize", "int8_int32")}
 """What LiteRT refuses and TFLM runs."""
 
-OPERATORS = sorted(set(MAKERS) - set(MAKERS_MORE))
-"""`test_more_ops` has the others."""
+OPERATORS = sorted(set(MAKERS) - set(MAKERS_MORE) - set(MAKERS_GLUE) - {"detection_postprocess"})
+"""`test_more_ops`, `test_glue` and `test_detection` have the others."""
 
-EVERY = [(op, dtype, engine) for op in OPERATORS for dtype in dtypes(op) for engine in ENGINES]
+
+def codes(op):
+    """The dtypes of `op` but those of plain numbers, which `test_glue` has."""
+    return [dtype for dtype in dtypes(op) if dtype not in NUMBERS_TOO.get(op, ())]
+
+
+EVERY = [(op, dtype, engine) for op in OPERATORS for dtype in codes(op) for engine in ENGINES]
 LACKING = {case for case in EVERY if case[:2] in NOBODY | (MICRO_LACKS if case[2] == "tflite-micro" else LITERT_LACKS)}
 CASES = [case for case in EVERY if case not in LACKING]
 

@@ -13,13 +13,14 @@ from hwsim.graph.probes import random_inputs
 from hwsim.verify.reference import installed
 from tests import naive
 from tests.build import constant, single, tensor
+from tests.random_glue import MAKERS_GLUE
 from tests.random_graphs import MAKERS, many
 
 NOT_FLOAT = {
     "quantize", "dequantize", "transpose_conv", "svdf", "unidirectional_sequence_lstm", "read_variable",
-    "assign_variable", "logical_and", "logical_or", "logical_not",
+    "assign_variable", "logical_and", "logical_or", "logical_not", "detection_postprocess", *MAKERS_GLUE,
 }  # fmt: skip
-"""Of codes or truth values, with state, or not written for floats yet."""
+"""Of codes or truth values, with state, not written for floats yet, or tested in a file of their own."""
 
 FLOAT_OPS = sorted(set(MAKERS) - NOT_FLOAT)
 

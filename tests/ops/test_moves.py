@@ -52,6 +52,9 @@ REFUSED = [
     (one("unpack", num=1, axis=1), "num is 1; axis 1 of [1, 4, 6, 3] has 4"),
     (one("expand_dims", constant("a", -6)), "axis is -6; must be in [-5, 4]"),
     (one("gather", constant("i", (0, 4)), axis=1, batch_dims=0), "indices are 0 to 4; each must be in [0, 3]"),
+    (one("gather", constant("i", (0, 1)), axis=1, batch_dims=1),
+     "batch_dims is 1 of values [1, 4, 6, 3] and indices [2]; expected equal sizes, and no more of them than axes "
+     "before the chosen one"),
     (one("space_to_depth", block_size=4), "block_size is 4; must be >= 1 and divide 4 and 6"),
     (one("depth_to_space", block_size=2), "block_size is 2; must be >= 1 and its square divide 3"),
     (one("mirror_pad", paddings([[0, 0], [4, 0], [0, 0], [0, 0]]), mode="reflect"),
@@ -62,7 +65,6 @@ REFUSED = [
 ]  # fmt: skip
 UNSUPPORTED = [
     (strided((0, 0), (1, 2), (1, 1), ellipsis_mask=1), "ellipsis_mask is 1; hwsim runs 0 only"),
-    (one("gather", constant("i", (0, 1)), axis=1, batch_dims=1), "batch_dims is 1; hwsim runs 0 only"),
     (one("mirror_pad", paddings([[0, 0]] * 4), mode="wrap"), "mode is 'wrap'; expected 'reflect' or 'symmetric'"),
     (one("pad_v2", paddings([[0, 0]] * 4), PLAIN, out=(1, 4, 6, 3)),
      "'v' has None, the output scale 0.100000001, zero_point 0; must be equal"),
