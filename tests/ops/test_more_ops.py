@@ -9,8 +9,8 @@ import hwsim
 from hwsim.errors import UnsupportedError
 from hwsim.verify.reference import installed
 from tests.oracle_more import steps
-from tests.random_graphs import dtypes, inputs_for, many
-from tests.random_more import COMPARISONS, LITERT, MAKERS_MORE, NUMBERS, STATEFUL
+from tests.random_graphs import inputs_for, many
+from tests.random_more import COMPARISONS, LITERT, MAKERS_MORE, MICRO_ONLY, NUMBERS, STATEFUL
 
 LITERT_REFERENCE = LITERT | {"sum": ("int8", "uint8"), "elu": ()}
 """LiteRT's reference kernels take SUM of int16 too, and do not write all of its output."""
@@ -34,7 +34,8 @@ MICRO = LITERT | {
 """What TensorFlow Lite Micro takes."""
 
 TAKES = {"litert-reference": LITERT_REFERENCE, "litert-optimized": LITERT, "xnnpack": LITERT, "tflite-micro": MICRO}
-EVERY = [(op, dtype, engine) for engine in TAKES for op in sorted(MAKERS_MORE) for dtype in dtypes(op)]
+CODES = {op: (*LITERT[op], *MICRO_ONLY.get(op, ())) for op in sorted(MAKERS_MORE)}
+EVERY = [(op, dtype, engine) for engine in TAKES for op, kinds in CODES.items() for dtype in kinds]
 CASES = [(op, dtype, engine) for engine in TAKES for op in sorted(MAKERS_MORE) for dtype in TAKES[engine][op]]
 
 
