@@ -53,6 +53,9 @@ torch: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch]'
 	$(BIN)/python scripts/qat.py $(DATA) build/qat
 	$(BIN)/python scripts/swish.py build/swish
+	$(BIN)/python scripts/transformer.py
+	$(BIN)/pip install --quiet --disable-pip-version-check torchao brevitas dependencies
+	$(BIN)/python scripts/torch_quantized.py --data $(DATA)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "hwsim needs Python 3.11 or newer, this is " + sys.version)'
