@@ -32,6 +32,9 @@ from tests.random_graphs import MAKERS, dtypes, inputs_for, many, plain_dtypes  
 from tests.random_more import STATEFUL  # noqa: E402
 
 MODELS, FILE_MODELS, SAMPLES, SEED = 200, 100, 3, 2026
+FEWER = {"detection_postprocess": 50}
+"""Models in a file where 100 have more constants than TFLM takes, which is 1024."""
+
 PAGE = ROOT / "docs" / "conformance.md"
 
 
@@ -124,9 +127,9 @@ def every_cell(ops: Iterable[str], models: int) -> Iterator[Cell]:
 
 def compared(op: str, dtype: str, engine: Engine, models: int) -> Cell:
     """Run `models` of them in files of `FILE_MODELS`."""
-    elements = differing = 0
-    for start in range(0, models, FILE_MODELS):
-        graph = many(op, dtype, min(FILE_MODELS, models - start), seed=SEED + start)
+    elements, differing, size = 0, 0, FEWER.get(op, FILE_MODELS)
+    for start in range(0, models, size):
+        graph = many(op, dtype, min(size, models - start), seed=SEED + start)
         try:
             check = hwsim.verify(graph, inputs_for(graph, SAMPLES, seed=start), engine=engine, stateful=op in STATEFUL)
         except UnsupportedError as error:
