@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
-from torch.nn import functional
 
 import hwsim
 from hwsim.errors import InputError, UnsupportedError
-from hwsim.torch_bridge import compare, import_module, prove
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'hwsim[torch]'")
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from hwsim.torch_bridge import compare, import_module, prove  # noqa: E402
 
 
 class Attention(nn.Module):
