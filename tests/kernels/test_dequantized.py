@@ -86,35 +86,6 @@ def test_onednn_rounds_after_every_step():
         source_scale=float(source), inverse_scale=float(inverse),
     )  # fmt: skip
     out = np.empty(sums.shape, np.uint8)
-        mean_codes(sums, Mean(float(factor), float(rest), 8, fused, 128, 0, 255), out)
-        for (row, c), code in np.ndenumerate(out):
-            total = int(sums[row, c])
-            if c >= 8:
-                expected = round(float32(float32(total * rest) + 128))
-            else:
-                expected = round(float32(total * factor + 128)) if fused else round(float32(total * factor)) + 128
-            assert code == min(max(expected, 0), 255), (row, c)
-
-
-def test_onednn_rounds_after_every_step():
-    g = np.random.default_rng(4)
-    sums = g.integers(-(2**22), 2**22, (400, 3), np.int32)
-    scales, bias = g.uniform(1e-3, 1e-2, 3).astype(np.float32), g.normal(0, 50, 3).astype(np.float32)
-    source, inverse, nothing = exact(0.0131), float32(1 / exact(2.9)), np.zeros(3, np.int64)
-    doubles = scales.astype(np.float64), bias.astype(np.float64)
-    stage = OutputStage(
-        ROUNDINGS["float32_in_turn"],
-        nothing,
-        nothing,
-        doubles[0],
-        117,
-        0,
-        255,
-        doubles[1],
-        float(source),
-        float(inverse),
-    )
-    out = np.empty(sums.shape, np.uint8)
     requantize_rows(sums, stage, out)
     for (row, c), code in np.ndenumerate(out):
         value = float32(float32(int(sums[row, c]) * source) * exact(scales[c]))
