@@ -108,7 +108,7 @@ class Lab:
             part.write_text(json.dumps(self.done, indent=1))
             part.replace(self.record)
             values = [s["accuracy"] for s in facts["steps"]] if "steps" in facts else list(facts.values())[:-2]
-            print(key, [round(100 * value, 2) for value in values], round(facts["processor_s"]), flush=True)
+            print(key, [round(100 * v, 2) for v in values if v is not None], round(facts["processor_s"]), flush=True)
         return self.done[key]
 
     def run(self, calibration: Any = None, **options: Any) -> Facts:
