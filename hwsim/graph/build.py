@@ -41,6 +41,10 @@ class Builder:
         """The shape of a tensor."""
         return self.tensors[index].shape
 
+    def maker(self, index: int) -> Node | None:
+        """The node that computes a tensor."""
+        return next((node for node in reversed(self.nodes) if index in node.outputs), None)
+
     def replace_data(self, index: int, values: Any) -> None:
         """Give a constant other values, in its own dtype and shape."""
         tensor = self.tensors[index]

@@ -137,7 +137,7 @@ def binary(op: str) -> Handler:
 def with_number(to: Importer, node: fx.Node, op: str, number: int) -> None:
     """An operator of a tensor and a number; where the tensor was moved, it is moved after instead."""
     source = to.value(node.args[0])
-    maker = to.maker(source)
+    maker = to.builder.maker(source)
     if maker is None or maker.op != "transpose":
         to.add(node, op, (source, number), activation="none")
         return
@@ -175,7 +175,7 @@ def _softmax(to: Importer, node: fx.Node) -> None:
 
 def _scaled(to: Importer, node: fx.Node, source: int) -> tuple[int, float]:
     """What softmax reads, and the positive number that it is multiplied by before: softmax does that itself."""
-    maker, argument_ = to.maker(source), node.args[0]
+    maker, argument_ = to.builder.maker(source), node.args[0]
     assert isinstance(argument_, fx.Node)
     if maker is None or maker.op != "mul" or not to.only_reader(argument_, node):
         return source, 1.0

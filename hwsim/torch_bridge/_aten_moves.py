@@ -65,7 +65,7 @@ def _slice(to: Importer, node: fx.Node) -> None:
 
 def cut(to: Importer, node: fx.Node, source: int, axis: int, part: tuple[int, int | None, int]) -> None:
     """`node` as part of `source` along an axis of torch's; an image that was not moved is cut as it lies."""
-    maker, axis = to.maker(source), axis % len(to.builder.shape(source))
+    maker, axis = to.builder.maker(source), axis % len(to.builder.shape(source))
     if len(to.builder.shape(source)) == 4 and (maker is None or maker.op != "transpose"):
         to.values[node] = sliced(to, source, (0, 3, 1, 2)[axis], part, node.name)
         return

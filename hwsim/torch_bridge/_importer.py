@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import fx
 
 from hwsim.errors import UnsupportedError
-from hwsim.graph import Graph, Node
+from hwsim.graph import Graph
 from hwsim.graph.build import Builder
 from hwsim.torch_bridge.quantizer import Quantizer
 
@@ -170,10 +170,6 @@ class Importer:
         users = {user for name in names for user in name.users if user in self.needed}
         return {user for user in users if self.values.get(user) != place} == {node}
 
-    def maker(self, index: int) -> Node | None:
-        """The node that computes a tensor."""
-        return next((node for node in reversed(self.builder.nodes) if index in node.outputs), None)
-
     def layer_of(self, index: int) -> int | None:
         """The layer behind moves, or the last node, that computes a tensor."""
         last = len(self.builder.nodes) - 1
@@ -216,7 +212,7 @@ def argument(node: fx.Node, position: int, default: Any = None) -> Any:
 def channels_first(to: Importer, source: int, name: str) -> int:
     """An image with its values in torch's order; where they are that already, the image itself."""
     _, height, width, channels = to.builder.shape(source)
-    maker = to.maker(source)
+    maker = to.builder.maker(source)
     moved = maker is not None and maker.op == "transpose"
     return source if not moved and (channels == 1 or height * width == 1) else unturned(to, source, name)
 
@@ -233,7 +229,7 @@ def turned(to: Importer, source: int, name: str) -> int:
 
 def reshaped(to: Importer, source: int, shape: Sequence[int], name: str) -> int:
     """`source` in another shape."""
-    data, maker = to.builder.tensors[source].data, to.maker(source)
+    data, maker = to.builder.tensors[source].data, to.builder.maker(source)
     if data is not None:
         return to.builder.constant(name, data.reshape(shape))
     if maker is not None and maker.op == "reshape":
@@ -246,7 +242,7 @@ def reshaped(to: Importer, source: int, shape: Sequence[int], name: str) -> int:
 
 def transposed(to: Importer, source: int, order: Sequence[int], name: str) -> int:
     """`source` with its axes in another order."""
-    data, maker = to.builder.tensors[source].data, to.maker(source)
+    data, maker = to.builder.tensors[source].data, to.builder.maker(source)
     if data is not None:
         return to.builder.constant(name, data.transpose(order))
     if maker is not None and maker.op == "transpose":
