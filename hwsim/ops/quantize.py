@@ -8,6 +8,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.onnxruntime import quantize_divided_half_even
 from hwsim.kernels.quantize import (
+    quantize_fused_half_even,
     quantize_half_away,
     quantize_half_even,
     quantize_limited_half_even,
@@ -62,7 +63,8 @@ class Quantize(Op):
             **_each([*_MICRO_BYTES, *_WIDE, "int8>int32"], Rule("double_rounding")),
         },
         "onnxruntime": _each(_FROM_FLOAT, Rule("divided_half_even")),
-        "aten": _each(_FROM_FLOAT, Rule("half_even")),
+        "aten": _each(_FROM_FLOAT, Rule("fused_half_even")),
+        "onednn-pt2e": _each(_FROM_FLOAT, Rule("half_even")),
     }
 
     def signature(self, view: NodeView) -> str:
@@ -110,10 +112,13 @@ def _from_float(view: NodeView, rule: Rule) -> Compute:
     def divided_half_even(values: Array, out: Array) -> None:
         quantize_divided_half_even(values, scale, zero_point, *ends, out)
 
+    def fused_half_even(values: Array, out: Array) -> None:
+        quantize_fused_half_even(values, inverse, zero_point, *ends, out)
+
     if rule.algorithm == "half_even_vectors":
         return body_and_tail(prod(view.input(0).shape), FLOAT_VECTOR, half_even, half_away_float64)
     known = {"half_away": half_away, "half_even": half_even, "limited_half_even": limited_half_even}
-    known["divided_half_even"] = divided_half_even
+    known |= {"divided_half_even": divided_half_even, "fused_half_even": fused_half_even}
     if rule.algorithm not in known:
         raise no_rule(view, rule)
     return known[rule.algorithm]

@@ -17,6 +17,7 @@ from hwsim.kernels.onnxruntime import (
     quantize_divided_half_even,
 )
 from hwsim.kernels.pooling import average_pool_2d_truncated
+from hwsim.kernels.quantize import quantize_fused_half_even
 from tests.naive.rounding import clamp, half_away, half_up
 
 PAIRS = np.stack([a.reshape(1, -1) for a in np.meshgrid(np.arange(-128, 128, 17), np.arange(-128, 128, 13))]).astype(
@@ -76,6 +77,18 @@ def test_quantize_divides_and_limits_before_it_rounds():
     quotients = (values[0, :-1].astype(np.float32) / np.float32(0.1)).tolist()
     limited = [clamp(q, -128, 127) for q in quotients]
     assert out[0].tolist() == [round(Fraction(q)) + 128 for q in limited] + [0]
+
+
+def test_fbgemm_quantizes_by_one_fused_step_with_the_zero_point_inside():
+    scale, zero_point = np.float32(0.0209597815), 102
+    inverse = np.float32(1) / scale
+    near_ties = ((np.arange(-110, 160) + 0.5) * scale).astype(np.float32)
+    values = np.concatenate([near_ties, np.float32([0.82791126, 1e9, -1e9, np.nan])])[None]
+    out = np.empty(values.shape, np.uint8)
+    quantize_fused_half_even(values, inverse, zero_point, 0, 255, out)
+    expected = [clamp(round(Fraction(fused(v, inverse, np.float32(zero_point)))), 0, 255) for v in values[0, :-3]]
+    assert out[0].tolist() == [*expected, 255, 0, 0]
+    assert out[0, 270] == 142  # what torch 2.13.0 gives; rounding the product first gives 141
 
 
 @pytest.mark.parametrize("mode", MODES)
