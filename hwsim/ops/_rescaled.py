@@ -10,6 +10,7 @@ from hwsim.engines import Rule
 from hwsim.graph import NodeView
 from hwsim.kernels.add import AddParams
 from hwsim.kernels.dyadic import MODES, add_common_shift
+from hwsim.kernels.fused import fused_multiply_add
 from hwsim.kernels.mul import MulParams
 from hwsim.kernels.onnxruntime import add_onnxruntime, mul_onnxruntime
 from hwsim.kernels.requantize import GENERAL_ROUNDINGS, ROUNDINGS, OutputStage, requantize_rows
@@ -52,16 +53,21 @@ def rescaled_sum(view: NodeView, rule: Rule) -> Step:
 
 
 def fused_sum(view: NodeView) -> Step:
-    """ADD as ONNX Runtime's QLinearAdd."""
-    first, second, output = view.input(0), view.input(1), view.output()
-    ratios = np.array([first.scale, second.scale], np.float32) / np.float32(output.scale)
-    zero_points = np.array([first.zero_point, second.zero_point], np.float32)
-    products = zero_points * ratios
-    constant = np.float32(output.zero_point) - (products[0] + products[1])
+    """ADD as ONNX Runtime's QLinearAdd, whose compiler fused the products of the zero points too.
+
+    Where the first input is one value for a whole row of the second, the two change places.
+    """
+    output, order = view.output(), (0, 1)
+    if view.input(0).shape[-1:] == (1,) != view.input(1).shape[-1:]:
+        order = (1, 0)
+    given = [view.input(i) for i in order]
+    ratios = np.array([one.scale for one in given], np.float32) / np.float32(output.scale)
+    points = np.array([one.zero_point for one in given], np.float32)
+    constant = np.float32(output.zero_point) - fused_multiply_add(points[0], ratios[0], points[1] * ratios[1])
     shape, (low, high) = output.shape, _bounds(view)
 
     def step(inputs: Arrays, outputs: Arrays) -> None:
-        rows = [sample_rows(values, shape) for values in inputs]
+        rows = [sample_rows(inputs[i], shape) for i in order]
         add_onnxruntime(*rows, ratios, constant, low, high, outputs[0].reshape(outputs[0].shape[0], -1))
 
     return step
